@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Logging, theory of operation
+ *
+ * A line is formatted on the caller's stack and written with one write(2), so
+ * that lines of several threads never mix. The sink is a file descriptor:
+ * /dev/kmsg in the daemon, where a line needs a kernel priority prefix and the
+ * kernel adds the time; stderr otherwise.
+ *
+ * Modules are not registered at start. A module is put on a list when it logs
+ * for the first time; a level that was asked for before that waits in a small
+ * table. Both are touched rarely and under one lock; the level itself is read
+ * without it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pv/log.h>
+
+#include "log_sink.h"
+
+#define LINE_SIZE 512
+#define MAX_WANTED 32
+#define MAX_LINES_PER_SECOND 10
+
+static int sink_fd = STDERR_FILENO;
+static bool sink_kmsg;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct log_module *modules;
+static struct {
+	char name[24];
+	int level;
+} wanted[MAX_WANTED];
+static unsigned int nr_wanted;
+
+void log_set_sink(int fd, bool kmsg)
+{
+	sink_fd = fd;
+	sink_kmsg = kmsg;
+}
+
+static void module_list(struct log_module *module)
+{
+	pthread_mutex_lock(&lock);
+	if (!module->listed) {
+		for (unsigned int i = 0; i < nr_wanted; i++)
+			if (!strcmp(wanted[i].name, module->name))
+				module->level = wanted[i].level;
+		module->next = modules;
+		modules = module;
+		__atomic_store_n(&module->listed, 1, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+int log_set_level(const char *name, enum log_level level)
+{
+	int err = 0;
+	unsigned int i;
+
+	if (strlen(name) >= sizeof(wanted[0].name))
+		return -EINVAL;
+	pthread_mutex_lock(&lock);
+	for (struct log_module *m = modules; m; m = m->next)
+		if (!strcmp(m->name, name))
+			__atomic_store_n(&m->level, level, __ATOMIC_RELAXED);
+	for (i = 0; i < nr_wanted; i++)
+		if (!strcmp(wanted[i].name, name))
+			break;
+	if (i == MAX_WANTED) {
+		err = -EINVAL;
+	} else {
+		if (i == nr_wanted)
+			strcpy(wanted[nr_wanted++].name, name);
+		wanted[i].level = level;
+	}
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+void log_write(struct log_module *module, enum log_level level,
+	       const char *format, ...)
+{
+	/* Kernel priorities: 3 error, 4 warning, 5 notice, 7 debug. Notice
+	 * rather than info, so that the default console level shows it. */
+	static const char priority[] = { '3', '4', '5', '7' };
+	char line[LINE_SIZE];
+	va_list args;
+	int n = 0;
+
+	if (!__atomic_load_n(&module->listed, __ATOMIC_ACQUIRE))
+		module_list(module);
+	if ((int)level > __atomic_load_n(&module->level, __ATOMIC_RELAXED))
+		return;
+
+	if (sink_kmsg)
+		n = snprintf(line, sizeof(line), "<%c>", priority[level]);
+	n += snprintf(line + n, sizeof(line) - n, "%s: ", module->name);
+	va_start(args, format);
+	n += vsnprintf(line + n, sizeof(line) - n, format, args);
+	va_end(args);
+	if (n > LINE_SIZE - 2)
+		n = LINE_SIZE - 2;
+	line[n++] = '\n';
+	/* Nobody is left to tell when the log cannot be written. */
+	if (write(sink_fd, line, n) < 0)
+		return;
+}
+
+int log_pass(struct log_module *module, struct log_limit *limit)
+{
+	struct timespec now;
+	uint64_t second, last;
+	uint32_t dropped;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	second = (uint64_t)now.tv_sec + 1;
+	last = __atomic_load_n(&limit->second, __ATOMIC_RELAXED);
+	if (last != second &&
+	    __atomic_compare_exchange_n(&limit->second, &last, second, false,
+					__ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&limit->passed, 0, __ATOMIC_RELAXED);
+		dropped = __atomic_exchange_n(&limit->dropped, 0,
+					      __ATOMIC_RELAXED);
+		if (dropped)
+			log_write(module, LOG_WARN,
+				  "%u lines like the next were dropped",
+				  dropped);
+	}
+	if (__atomic_fetch_add(&limit->passed, 1, __ATOMIC_RELAXED) <
+	    MAX_LINES_PER_SECOND)
+		return 1;
+	__atomic_fetch_add(&limit->dropped, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+_Noreturn void pv_bug_at(const char *file, int line, const char *condition,
+			 uint64_t a, uint64_t b)
+{
+	static struct log_module bug = { "bug", LOG_ERR, 0, 0 };
+
+	log_write(&bug, LOG_ERR, "%s:%d: %s (%#llx, %#llx)", file, line,
+		  condition, (unsigned long long)a, (unsigned long long)b);
+	abort();
+}
