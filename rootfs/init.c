@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/*
+ * PID 1 of VTL2.
+ *
+ *	mounts -> kernel settings -> daemon started -> shell (if there is one)
+ *	                                  |
+ *	     wait: orphan -> reaped;  shell ended -> started again
+ *	           daemon ended, whatever way -> logged -> reboot()
+ *
+ * VTL0 cannot run without the daemon, and a daemon that died has left VTL0 in
+ * a state nobody knows. So init never restarts it: with reboot=t on the command
+ * line reboot() is a triple fault, which the host sees as VTL2's crash. For
+ * someone who wants to look around first, PARAVISOR_HOLD=1 on the kernel's
+ * command line (the kernel passes it into init's environment) keeps an image
+ * with a shell running.
+ *
+ * The same program serves both flavours: a shell is started if and only if the
+ * image holds /bin/sh. So there is one init to test, no switch to get wrong,
+ * and what a release image can do follows from its list of files alone.
+ * Without a shell nobody opens COM3 after the kernel's start: what arrives
+ * there is not read.
+ *
+ * One thread; it blocks in wait() only. All it says goes to the kernel's log.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/serial.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DAEMON "/bin/paravisor"
+#define SHELL "/bin/sh"
+#define COM3 "/dev/ttyS2"
+#define SHIM_LOG "/proc/device-tree/paravisor/shim-log"
+
+/* Type of the VMBus serial ports; the daemon drives them through UIO. */
+#define VMBUS_SERIAL_TYPE "8b60ccf6-709f-4c11-90b5-229c959a9e6a"
+
+enum severity { LOG_ERROR = 3, LOG_WARNING = 4, LOG_INFO = 6 };
+
+static int kmsg = -1;
+
+__attribute__((format(printf, 2, 3)))
+static void say(enum severity severity, const char *format, ...)
+{
+	char line[512];
+	va_list ap;
+	int n;
+
+	n = snprintf(line, sizeof(line), "<%d>init: ", severity);
+	va_start(ap, format);
+	vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
+	va_end(ap);
+	/* There is nowhere to say that this failed. */
+	if (write(kmsg, line, strlen(line)) < 0)
+		return;
+}
+
+/*
+ * The kernel opened its console, which is COM3, as our standard streams. As
+ * long as somebody holds it, the shell cannot set it up; and nobody but the
+ * shell shall read it.
+ */
+static void leave_console(void)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+static void mount_all(bool shell)
+{
+	static const struct {
+		const char *type, *where, *data;
+		unsigned long flags;
+		bool shell; /* only an image with a shell needs it */
+	} mounts[] = {
+		{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID | MS_NOEXEC,
+		  false },
+		{ "proc", "/proc", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  false },
+		{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  false },
+		{ "tmpfs", "/run", "mode=0755,size=4m",
+		  MS_NOSUID | MS_NODEV | MS_NOEXEC, false },
+		{ "devpts", "/dev/pts", "mode=0620", MS_NOSUID | MS_NOEXEC,
+		  true },
+	};
+
+	for (size_t i = 0; i < sizeof(mounts) / sizeof(mounts[0]); i++) {
+		if (mounts[i].shell && !shell)
+			continue;
+		if (mounts[i].shell)
+			mkdir(mounts[i].where, 0755);
+		if (mount(mounts[i].type, mounts[i].where, mounts[i].type,
+			  mounts[i].flags, mounts[i].data))
+			say(LOG_ERROR, "mount %s: %m", mounts[i].where);
+		if (kmsg < 0) {
+			leave_console();
+			kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+		}
+	}
+}
+
+static void write_setting(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		say(LOG_WARNING, "%s: %s not written: %m", path, value);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void apply_settings(void)
+{
+	static const struct rlimit no_core = { 0, 0 };
+	static const char *const settings[][2] = {
+		/*
+		 * The daemon maps VTL0's memory by 2 MiB entries, which this
+		 * allows where it asks for them. First, because a page touched
+		 * before stays as it is.
+		 */
+		{ "/sys/kernel/mm/transparent_hugepage/enabled", "madvise" },
+		/* Out of memory is a crash of VTL2, not a random victim. */
+		{ "/proc/sys/vm/panic_on_oom", "1" },
+		{ "/proc/sys/vm/min_free_kbytes", "1024" },
+		{ "/proc/sys/kernel/threads-max", "32768" },
+		{ "/proc/sys/kernel/kptr_restrict", "1" },
+		{ "/sys/bus/vmbus/drivers/uio_hv_generic/new_id",
+		  VMBUS_SERIAL_TYPE },
+	};
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		write_setting(settings[i][0], settings[i][1]);
+	/* A core would fill the RAM disk. */
+	setrlimit(RLIMIT_CORE, &no_core);
+}
+
+/* Copies what the boot shim did into the kernel's log. */
+static void say_shim_log(void)
+{
+	FILE *f = fopen(SHIM_LOG, "re");
+	char line[256];
+
+	if (!f)
+		return;
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (*line)
+			say(LOG_INFO, "%s", line);
+	}
+	fclose(f);
+}
+
+__attribute__((noreturn))
+static void run(const char *path, const char *name)
+{
+	char *const argv[] = { (char *)name, NULL };
+	static char *const environment[] = {
+		"PATH=/bin", "HOME=/", "TERM=vt102", NULL,
+	};
+
+	execve(path, argv, environment);
+	say(LOG_ERROR, "%s: %m", path);
+	_exit(127);
+}
+
+static pid_t start_daemon(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	setsid();
+	/* What a library prints is not lost. */
+	dup2(kmsg, STDOUT_FILENO);
+	dup2(kmsg, STDERR_FILENO);
+	run(DAEMON, "paravisor");
+}
+
+/*
+ * Opens COM3 as a terminal, or says why not. VTL2 has no interrupt controller
+ * for ISA interrupts: with interrupt 0 the driver polls the UART. As root the
+ * first open succeeds even though the driver does not get its interrupt.
+ */
+static int open_com3(void)
+{
+	struct serial_struct serial;
+	int fd = open(COM3, O_RDWR | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0) {
+		say(LOG_WARNING, "%s: %m: no shell", COM3);
+		return -1;
+	}
+	memset(&serial, 0, sizeof(serial));
+	if (ioctl(fd, TIOCGSERIAL, &serial) == 0 && serial.irq) {
+		serial.irq = 0;
+		if (ioctl(fd, TIOCSSERIAL, &serial))
+			say(LOG_WARNING, "%s: cannot poll: %m", COM3);
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+/* The opening happens in the child: a stuck port must not stop init. */
+static pid_t start_shell(void)
+{
+	static const struct timespec pause = { 1, 0 };
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	setsid();
+	fd = open_com3();
+	if (fd < 0)
+		_exit(126);
+	if (ioctl(fd, TIOCSCTTY, 0))
+		say(LOG_WARNING, "%s: no job control: %m", COM3);
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+		dup2(fd, i);
+	if (fd > STDERR_FILENO)
+		close(fd);
+	/* One a second at most, however fast shells end. */
+	nanosleep(&pause, NULL);
+	run(SHELL, "sh");
+}
+
+static void say_end(const char *name, int status)
+{
+	if (WIFSIGNALED(status))
+		say(LOG_ERROR, "%s was killed by signal %d", name,
+		    WTERMSIG(status));
+	else
+		say(LOG_ERROR, "%s exited with status %d", name,
+		    WEXITSTATUS(status));
+}
+
+/* Returns when VTL2 is to end: the daemon has. */
+static void supervise(pid_t daemon, pid_t shell, bool hold)
+{
+	for (;;) {
+		int status;
+		pid_t pid = wait(&status);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid < 0)
+			return; /* no child left */
+		if (pid == shell) {
+			/* 126: there is no COM3, and there will be none. */
+			shell = WIFEXITED(status) && WEXITSTATUS(status) == 126 ?
+					-1 : start_shell();
+		} else if (pid == daemon) {
+			say_end(DAEMON, status);
+			if (!hold || shell < 0)
+				return;
+			say(LOG_WARNING, "PARAVISOR_HOLD: staying up");
+		}
+	}
+}
+
+int main(void)
+{
+	bool shell = access(SHELL, X_OK) == 0;
+	bool hold = shell && getenv("PARAVISOR_HOLD");
+	pid_t daemon;
+
+	if (getpid() != 1) {
+		fprintf(stderr, "init: runs as PID 1 only\n");
+		return 2;
+	}
+	mount_all(shell);
+	say_shim_log();
+	apply_settings();
+	daemon = start_daemon();
+	if (daemon < 0)
+		say(LOG_ERROR, "fork: %m");
+	else
+		supervise(daemon, shell ? start_shell() : -1, hold);
+	say(LOG_ERROR, "VTL2 ends here");
+	sync();
+	reboot(RB_AUTOBOOT);
+	return 1; /* PID 1 ending is a panic, which ends VTL2 as well */
+}
