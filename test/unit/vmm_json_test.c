@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: test/vmm/json.c */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "test/vmm/json.h"
+
+/* The text is copied to its exact size, so that a sanitizer sees a byte read
+ * behind its end. */
+static int check(const char *text, size_t *wrong)
+{
+	size_t len = strlen(text);
+	char *copy = malloc(len ? len : 1);
+	struct json_span value;
+	int err;
+
+	memcpy(copy, text, len);
+	err = json_check(copy, len, &value, wrong);
+	free(copy);
+	return err;
+}
+
+static void good_texts(void **state)
+{
+	static const char *const texts[] = {
+		"{}", "[]", " [ ] ", "0", "-0", "-1.5e+10", "1E5", "10",
+		"\"\"", "\"a\\n\\u00e9\\\"\"", "true", "false", "null",
+		"{\"a\":1,\"b\":[1,2,{\"c\":null}]}", "\t{\"a\" : 1 }\n",
+		"[[[[]]]]",
+	};
+	size_t wrong;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (check(texts[i], &wrong))
+			fail_msg("%s: wrong at %zu", texts[i], wrong);
+}
+
+static void bad_texts_and_where(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t wrong;
+	} cases[] = {
+		{ "", 0 },	       { "  ", 2 },
+		{ "nul", 0 },	       { "nonsense", 0 },
+		{ "{", 1 },	       { "[", 1 },
+		{ "[1", 2 },	       { "[1,", 3 },
+		{ "[1,]", 3 },	       { "[1 2]", 3 },
+		{ "{\"a\"}", 4 },      { "{\"a\":}", 5 },
+		{ "{\"a\":1,}", 7 },   { "{a:1}", 1 },
+		{ "{\"a\":1]", 6 },    { "{} {}", 3 },
+		{ "01", 1 },	       { "1.", 2 },
+		{ "-", 1 },	       { "1e", 2 },
+		{ ".5", 0 },	       { "+1", 0 },
+		{ "\"abc", 4 },	       { "\"a\\", 3 },
+		{ "\"\\x\"", 2 },      { "\"\\u12g4\"", 5 },
+		{ "\"a\nb\"", 2 },     { "'a'", 0 },
+		{ "truer", 4 },	       { "{\"a\":1}x", 7 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t wrong = 999;
+
+		if (check(cases[i].text, &wrong) != -EINVAL)
+			fail_msg("%s: accepted", cases[i].text);
+		if (wrong != cases[i].wrong)
+			fail_msg("%s: wrong at %zu", cases[i].text, wrong);
+	}
+}
+
+static void a_nul_byte_is_wrong(void **state)
+{
+	struct json_span value;
+	size_t wrong;
+
+	(void)state;
+	assert_int_equal(json_check("[\0]", 3, &value, &wrong), -EINVAL);
+	assert_int_equal(wrong, 1);
+	assert_int_equal(json_check("[]\0", 3, &value, &wrong), -EINVAL);
+	assert_int_equal(wrong, 2);
+	assert_int_equal(json_check("\"\\\0\"", 4, &value, &wrong), -EINVAL);
+}
+
+static void depth_is_bounded(void **state)
+{
+	char text[2 * JSON_MAX_DEPTH + 5];
+	size_t wrong;
+
+	(void)state;
+	for (size_t depth = JSON_MAX_DEPTH; depth <= JSON_MAX_DEPTH + 2;
+	     depth++) {
+		memset(text, '[', depth);
+		memset(text + depth, ']', depth);
+		text[2 * depth] = '\0';
+		assert_int_equal(check(text, &wrong),
+				 depth <= JSON_MAX_DEPTH + 1 ? 0 : -EINVAL);
+	}
+}
+
+static void members(void **state)
+{
+	static const char text[] =
+		" { \"a\":{\"b\":1}, \"b\" : \"two\",\"c\":[1,2],\"b\":3}";
+	struct json_span object, value = { "kept", 4 }, inner;
+	size_t wrong;
+
+	(void)state;
+	assert_int_equal(json_check(text, strlen(text), &object, &wrong), 0);
+	assert_true(json_member(object, "b", &value));
+	assert_true(json_is_string(value, "two"));
+	assert_false(json_is_string(value, "twofold"));
+	assert_true(json_member(object, "a", &inner));
+	assert_true(json_member(inner, "b", &value));
+	assert_true(json_is_literal(value, "1"));
+	assert_true(json_member(object, "c", &value));
+	assert_int_equal(value.len, 5);
+
+	value = (struct json_span){ "kept", 4 };
+	assert_false(json_member(object, "d", &value));
+	assert_true(json_is_literal(value, "kept"));
+	assert_false(json_member((struct json_span){ "{}", 2 }, "a", &value));
+	assert_false(json_member((struct json_span){ "[]", 2 }, "a", &value));
+	assert_false(json_member((struct json_span){ "7", 1 }, "a", &value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(good_texts),
+		cmocka_unit_test(bad_texts_and_where),
+		cmocka_unit_test(a_nul_byte_is_wrong),
+		cmocka_unit_test(depth_is_bounded),
+		cmocka_unit_test(members),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What --disk and --net say.
+ *
+ *	--disk BACK[,uh|,uh-nvme][,ro]	BACK: mem:SIZE or file:PATH
+ *	--net [uh:]BACK[,pcap=FILE]	BACK: user, consomme (= user), tap:NAME,
+ *					pair or null
+ *
+ * The parsers return NULL, or the rule that the text breaks (static text). The
+ * text must outlive the structure; free it in both cases.
+ */
+#ifndef VMM_DEVICE_OPTION_H
+#define VMM_DEVICE_OPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Who gets a disk or NIC first. */
+enum device_owner {
+	OWNER_VTL0,	 /* the guest, through the host's own bus */
+	OWNER_VTL2_SCSI, /* ",uh" */
+	OWNER_VTL2_NVME, /* ",uh-nvme" */
+	OWNER_VTL2_MANA, /* "uh:" of --net */
+};
+
+struct disk_option {
+	const char *text; /* as given */
+	char *path;	  /* owned; NULL: memory of `size` bytes */
+	uint64_t size;	  /* memory only; multiple of 512, not 0 */
+	enum device_owner owner;
+	bool read_only;
+};
+
+enum net_kind { NET_USER, NET_TAP, NET_PAIR, NET_NULL };
+
+struct net_option {
+	const char *text;
+	enum net_kind kind;
+	char *interface; /* owned; NET_TAP only */
+	char *pcap;	 /* owned; NULL = no capture */
+	enum device_owner owner;
+};
+
+const char *disk_option_parse(const char *text, struct disk_option *disk);
+void disk_option_free(struct disk_option *disk);
+
+const char *net_option_parse(const char *text, struct net_option *nic);
+void net_option_free(struct net_option *nic);
+
+/*
+ * Sizes: decimal digits and one of K, M, G, T (powers of 1024), the letter
+ * followed by B or not, in either case; without a letter, bytes.
+ * Returns 0 or -EINVAL, -ERANGE beyond 2^63 - 1; *size is then untouched.
+ */
+int size_parse(const char *text, uint64_t *size);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vmm: composition root.
+ *
+ * Everything the user gave is checked before anything is started, in this
+ * order, and the first fault ends the run with one line and status 2:
+ *
+ *	options -> files they name -> image -> sockets and outputs
+ *	-> KVM (status 1 from here) -> run
+ *
+ * Threads: one per VP, made by machine_run(), and the device thread with the
+ * loop, made here. Signals are taken by the device thread from a signalfd; no
+ * handler runs anywhere, so the terminal is always restored on the way out.
+ *
+ * However the machine ends, machine_stop() says why in one line, the streams
+ * are drained, --stats is written, and the status is returned. If the VPs do
+ * not stop within END_DEADLINE the process ends without them.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "com.h"
+#include "control.h"
+#include "igvm_load.h"
+#include "include/vtl0_reg.h"
+#include "input_file.h"
+#include "json.h"
+#include "loop.h"
+#include "machine.h"
+#include "options.h"
+#include "serial_console.h"
+
+#define NS_PER_SECOND 1000000000ull
+#define END_DEADLINE (10 * NS_PER_SECOND)
+#define MAX_KERNEL_SIZE (512u << 20)
+#define MAX_INITRD_SIZE (2u << 30)
+
+static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+
+struct vmm {
+	struct vmm_options options;
+	struct input_file kernel, initrd, settings;
+	struct igvm_host host;
+	struct igvm_plan plan;
+	FILE *stats;
+
+	struct reactor *loop;
+	struct serial_back *com3_back;
+	struct control *control;
+	struct machine *machine;
+	struct com_port *com3;
+
+	struct loop_fd signals;
+	struct reactor_timer timeout, end;
+	enum vmm_status ending_status; /* what the end timer exits with */
+};
+
+/* Statistics. */
+
+static void print_stats(void *opaque, FILE *out)
+{
+	struct vmm *vmm = opaque;
+
+	fputs("{\"com3\":{\"back\":", out);
+	serial_back_print_stats(vmm->com3_back, out);
+	fputs(",\"uart\":", out);
+	com_print_stats(vmm->com3, out);
+	fputs("},\"machine\":", out);
+	machine_print_stats(vmm->machine, out);
+	fputs("}", out);
+}
+
+/* At the end, whatever it was: {"status":N,"host":null or as above}. */
+static enum vmm_status write_stats(struct vmm *vmm, enum vmm_status status)
+{
+	if (!vmm->stats)
+		return status;
+	fprintf(vmm->stats, "{\"host\":");
+	if (vmm->com3)
+		print_stats(vmm, vmm->stats);
+	else
+		fputs("null", vmm->stats);
+	fprintf(vmm->stats, ",\"status\":%d}\n", status);
+	if (!fclose(vmm->stats))
+		return status;
+	fprintf(stderr, "vmm: --stats %s: %s\n", vmm->options.stats,
+		strerror(errno));
+	return status == VMM_OK ? VMM_HOST_CANNOT : status;
+}
+
+/* Ending. Loop's thread. */
+
+static void end_timer(struct reactor_timer *timer)
+{
+	struct vmm *vmm = (struct vmm *)((char *)timer -
+					 offsetof(struct vmm, end));
+
+	fprintf(stderr, "vmm: the VPs do not stop; leaving them\n");
+	console_stop();
+	_exit(write_stats(vmm, vmm->ending_status));
+}
+
+static void stop(struct vmm *vmm, int status, const char *why)
+{
+	if (!vmm->end.armed) {
+		vmm->ending_status = status;
+		reactor_timer_arm(vmm->loop, &vmm->end,
+				  reactor_now() + END_DEADLINE);
+	}
+	machine_stop(vmm->machine, status, "%s", why);
+}
+
+static void quit_asked(void *opaque)
+{
+	stop(opaque, VMM_OK, "quit");
+}
+
+static void timed_out(struct reactor_timer *timer)
+{
+	struct vmm *vmm = (struct vmm *)((char *)timer -
+					 offsetof(struct vmm, timeout));
+
+	stop(vmm, VMM_TIMEOUT, "--timeout is over");
+}
+
+static void signal_came(struct loop_fd *watch, short events)
+{
+	struct vmm *vmm = (struct vmm *)((char *)watch -
+					 offsetof(struct vmm, signals));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	stop(vmm, VMM_SIGNAL + (int)info.ssi_signo,
+	     strsignal((int)info.ssi_signo));
+}
+
+/* Checking: each returns 0, or -errno after the line on stderr. */
+
+static int refuse_settings(const char *path, const char *rule, size_t at)
+{
+	fprintf(stderr, "vmm: --settings %s: %s", path, rule);
+	if (at)
+		fprintf(stderr, " at byte %zu", at);
+	fputc('\n', stderr);
+	return -EINVAL;
+}
+
+/* Form only: what the settings mean is the paravisor's to judge. */
+static int check_settings(const struct input_file *file)
+{
+	struct json_span object, version;
+	size_t wrong = 0;
+
+	if (json_check((const char *)file->bytes, file->len, &object,
+		       &wrong) < 0)
+		return refuse_settings(file->path, "not JSON", wrong + 1);
+	if (*object.at != '{')
+		return refuse_settings(file->path, "must be an object", 0);
+	if (!json_member(object, "version", &version) ||
+	    !json_is_literal(version, "1"))
+		return refuse_settings(file->path, "/version: must be 1", 0);
+	return 0;
+}
+
+static int read_inputs(struct vmm *vmm)
+{
+	const struct vmm_options *o = &vmm->options;
+	const struct {
+		struct input_file *file;
+		const char *option, *path;
+		size_t max;
+	} inputs[] = {
+		{ &vmm->kernel, "--vtl0-kernel", o->vtl0_kernel,
+		  MAX_KERNEL_SIZE },
+		{ &vmm->initrd, "--vtl0-initrd", o->vtl0_initrd,
+		  MAX_INITRD_SIZE },
+		{ &vmm->settings, "--settings", o->settings,
+		  VTL0_SETTINGS_SIZE - 1 },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
+		if (!inputs[i].path)
+			continue;
+		err = input_file_read(inputs[i].file, inputs[i].option,
+				      inputs[i].path, inputs[i].max);
+		if (err)
+			return err;
+	}
+	return o->settings ? check_settings(&vmm->settings) : 0;
+}
+
+static int check_image(struct vmm *vmm)
+{
+	const struct vmm_options *o = &vmm->options;
+
+	vmm->host = (struct igvm_host){
+		.memory = o->memory,
+		.vps = o->vps,
+		.append = o->append,
+		.redirect = o->vmbus_redirect,
+		.vtl0_kernel = &vmm->kernel,
+		.vtl0_initrd = &vmm->initrd,
+		.settings = &vmm->settings,
+		.vtl0_append = o->vtl0_append,
+	};
+	return igvm_check(o->igvm, &vmm->host, &vmm->plan);
+}
+
+static FILE *open_output(const char *option, const char *path)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		fprintf(stderr, "vmm: %s %s: %s\n", option, path,
+			strerror(errno));
+	return file;
+}
+
+static enum vmm_status write_host_tree(const struct vmm *vmm)
+{
+	const char *path = vmm->options.host_tree;
+	FILE *file = open_output("--host-tree", path);
+	size_t written;
+
+	if (!file)
+		return VMM_BAD_INPUT;
+	written = fwrite(vmm->plan.tree, 1, vmm->plan.tree_len, file);
+	if (fclose(file) || written != vmm->plan.tree_len) {
+		fprintf(stderr, "vmm: --host-tree %s: %s\n", path,
+			strerror(errno));
+		return VMM_HOST_CANNOT;
+	}
+	return VMM_OK;
+}
+
+/* Sockets and outputs. Loop and console are set up, nothing moves yet. */
+static int open_ends(struct vmm *vmm)
+{
+	static const struct control_ops ops = { .quit = quit_asked,
+						.stats = print_stats };
+	const struct vmm_options *o = &vmm->options;
+
+	if (o->stats) {
+		vmm->stats = open_output("--stats", o->stats);
+		if (!vmm->stats)
+			return -EINVAL;
+	}
+	vmm->com3_back = serial_back_open("com3", &o->com3, vmm->loop);
+	if (!vmm->com3_back)
+		return -EINVAL;
+	if (o->control) {
+		vmm->control = control_open(o->control, vmm->loop, &ops, vmm);
+		if (!vmm->control)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* Starting: each returns a status. */
+
+static enum vmm_status build_machine(struct vmm *vmm)
+{
+	const struct machine_config config = {
+		.vps = vmm->options.vps,
+		.has_vtl2 = true,
+		.ranges = vmm->plan.ranges,
+		.nr_ranges = vmm->plan.nr_ranges,
+	};
+	int err;
+
+	vmm->machine = machine_create(&config);
+	if (!vmm->machine)
+		return VMM_HOST_CANNOT;
+	err = igvm_place(&vmm->plan, vmm->machine);
+	if (err)
+		return err == -ENOMEM ? VMM_HOST_CANNOT : VMM_BAD_INPUT;
+	vmm->com3 = com_attach(vmm->machine, VTL2, 3, vmm->com3_back);
+	if (!vmm->com3) {
+		fputs("vmm: out of memory\n", stderr);
+		return VMM_HOST_CANNOT;
+	}
+	/* The image is in the guest's memory now. */
+	igvm_plan_free(&vmm->plan);
+	return VMM_OK;
+}
+
+/* Signals stay blocked in every thread made after this, and wait for the loop.
+ * -1 with errno. */
+static int watch_signals(struct vmm *vmm)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0;
+	     i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++)
+		sigaddset(&set, ending_signals[i]);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	vmm->signals.fn = signal_came;
+	vmm->signals.events = POLLIN;
+	vmm->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (vmm->signals.fd < 0)
+		return -1;
+	loop_fd_add(vmm->loop, &vmm->signals);
+	return 0;
+}
+
+static void *device_thread(void *opaque)
+{
+	struct vmm *vmm = opaque;
+
+	console_start(vmm->loop, quit_asked, vmm);
+	if (vmm->options.timeout_s) {
+		vmm->timeout.fn = timed_out;
+		reactor_timer_arm(vmm->loop, &vmm->timeout,
+				  reactor_now() +
+					  vmm->options.timeout_s *
+						  NS_PER_SECOND);
+	}
+	vmm->end.fn = end_timer;
+	loop_run(vmm->loop);
+	return NULL;
+}
+
+static enum vmm_status run_machine(struct vmm *vmm)
+{
+	enum vmm_status status;
+	pthread_t thread;
+	int err;
+
+	err = pthread_create(&thread, NULL, device_thread, vmm);
+	if (err) {
+		fprintf(stderr, "vmm: device thread: %s\n", strerror(err));
+		return VMM_HOST_CANNOT;
+	}
+	status = machine_run(vmm->machine);
+	loop_stop(vmm->loop);
+	pthread_join(thread, NULL);
+	serial_back_drain(vmm->com3_back);
+	console_stop();
+	return status;
+}
+
+static enum vmm_status start(struct vmm *vmm)
+{
+	enum vmm_status status;
+
+	if (read_inputs(vmm) || check_image(vmm))
+		return VMM_BAD_INPUT;
+	if (vmm->options.host_tree)
+		return write_host_tree(vmm);
+	vmm->loop = loop_create();
+	if (!vmm->loop || watch_signals(vmm) < 0) {
+		fprintf(stderr, "vmm: device loop: %s\n", strerror(errno));
+		return VMM_HOST_CANNOT;
+	}
+	if (open_ends(vmm))
+		return VMM_BAD_INPUT;
+	status = build_machine(vmm);
+	return status == VMM_OK ? run_machine(vmm) : status;
+}
+
+static void release(struct vmm *vmm)
+{
+	if (vmm->machine)
+		machine_destroy(vmm->machine);
+	com_free(vmm->com3);
+	control_close(vmm->control);
+	if (vmm->com3_back)
+		serial_back_close(vmm->com3_back);
+	if (vmm->signals.fd >= 0)
+		close(vmm->signals.fd);
+	if (vmm->loop)
+		loop_destroy(vmm->loop);
+	igvm_plan_free(&vmm->plan);
+	input_file_free(&vmm->kernel);
+	input_file_free(&vmm->initrd);
+	input_file_free(&vmm->settings);
+	options_free(&vmm->options);
+}
+
+int main(int argc, char **argv)
+{
+	struct vmm vmm = { .signals.fd = -1 };
+	enum vmm_status status;
+
+	switch (options_parse(argc, argv, &vmm.options)) {
+	case OPTIONS_DONE:
+		status = fflush(stdout) ? VMM_HOST_CANNOT : VMM_OK;
+		break;
+	case OPTIONS_REFUSED:
+		status = VMM_BAD_INPUT;
+		break;
+	default:
+		status = start(&vmm);
+	}
+	status = write_stats(&vmm, status);
+	release(&vmm);
+	return status;
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options, theory of operation
+ *
+ * One table holds every option: its name, the name of its value, the line of
+ * --help, how it is parsed and whether its feature is there yet. Parsing walks
+ * argv once; a parser returns NULL or the rule that the value breaks, as
+ * static text, and the walk prints option, value and rule in one line. After
+ * the walk come the rules between options.
+ *
+ * Nothing is opened here and no state is kept outside of *options.
+ *
+ * An option whose `ready` is false is parsed like any other, so that its
+ * mistakes are named first; then it is refused by name.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "machine.h"
+#include "memory_map.h"
+#include "options.h"
+
+#define DEFAULT_MEMORY (1ull << 30)
+#define DEFAULT_VPS 2
+/* More than the longest command line an x86 kernel takes is a mistake. */
+#define MAX_COMMAND_LINE 2047
+#define MAX_TIMEOUT_S (30 * 24 * 3600)
+
+enum option_group { BOOT, DEVICES, SEEING, NR_GROUPS };
+
+static const char *const group_titles[NR_GROUPS] = {
+	[BOOT] = "Machine",
+	[DEVICES] = "Devices (a repeated option gives several, in order)",
+	[SEEING] = "Seeing and ending",
+};
+
+struct option_row {
+	const char *name;  /* with its dashes */
+	const char *value; /* NULL: the option takes none */
+	const char *help;  /* NULL: an alias of the row before it */
+	const char *(*parse)(struct vmm_options *options, const char *value);
+	enum option_group group;
+	bool repeats;
+	bool ready;
+};
+
+/* Values. */
+
+/* Digits only; returns false when it is not a number from `low` to `high`. */
+static bool parse_number(const char *text, unsigned int low, unsigned int high,
+			 unsigned int *number)
+{
+	unsigned long value;
+
+	if (!isdigit((unsigned char)*text) || strlen(text) > 9 ||
+	    strspn(text, "0123456789") != strlen(text))
+		return false;
+	value = strtoul(text, NULL, 10);
+	if (value < low || value > high)
+		return false;
+	*number = value;
+	return true;
+}
+
+static const char *parse_hv(struct vmm_options *o, const char *value)
+{
+	(void)value;
+	o->hv = true;
+	return NULL;
+}
+
+static const char *parse_vtl2(struct vmm_options *o, const char *value)
+{
+	(void)value;
+	o->vtl2 = true;
+	return NULL;
+}
+
+static const char *parse_redirect(struct vmm_options *o, const char *value)
+{
+	(void)value;
+	o->vmbus_redirect = true;
+	return NULL;
+}
+
+static const char *set_path(const char **path, const char *value)
+{
+	if (!*value)
+		return "the path is missing";
+	*path = value;
+	return NULL;
+}
+
+static const char *set_socket_path(const char **path, const char *value)
+{
+	struct sockaddr_un address;
+
+	if (strlen(value) >= sizeof(address.sun_path))
+		return "a socket's path has at most 107 bytes";
+	return set_path(path, value);
+}
+
+static const char *set_command_line(const char **text, const char *value)
+{
+	if (strlen(value) > MAX_COMMAND_LINE)
+		return "a command line has at most 2047 bytes";
+	*text = value;
+	return NULL;
+}
+
+#define PARSE_WITH(function, name, field)                                  \
+	static const char *name(struct vmm_options *o, const char *value)  \
+	{                                                                  \
+		return function(&o->field, value);                         \
+	}
+PARSE_WITH(set_path, parse_igvm, igvm)
+PARSE_WITH(set_path, parse_vtl0_kernel, vtl0_kernel)
+PARSE_WITH(set_path, parse_vtl0_initrd, vtl0_initrd)
+PARSE_WITH(set_path, parse_settings, settings)
+PARSE_WITH(set_path, parse_stats, stats)
+PARSE_WITH(set_path, parse_host_tree, host_tree)
+PARSE_WITH(set_socket_path, parse_control, control)
+PARSE_WITH(set_socket_path, parse_vtl2_vsock, vtl2_vsock)
+PARSE_WITH(set_socket_path, parse_vsock, vsock)
+PARSE_WITH(set_command_line, parse_append, append)
+PARSE_WITH(set_command_line, parse_vtl0_append, vtl0_append)
+
+static const char *set_serial(struct serial_spec *spec, const char *value)
+{
+	return serial_spec_parse(value, spec);
+}
+PARSE_WITH(set_serial, parse_com1, com1)
+PARSE_WITH(set_serial, parse_com2, com2)
+PARSE_WITH(set_serial, parse_com3, com3)
+
+static const char *parse_memory(struct vmm_options *o, const char *value)
+{
+	uint64_t size;
+
+	if (size_parse(value, &size) < 0)
+		return "expected a size such as 512M or 2GB";
+	if (!size || size % RAM_ALIGNMENT)
+		return "must be a multiple of 2M, and not 0";
+	if (size > HIGH_RAM_MAX)
+		return "at most 52G fit below VTL2's MMIO";
+	o->memory = size;
+	return NULL;
+}
+
+static const char *parse_vps(struct vmm_options *o, const char *value)
+{
+	_Static_assert(MACHINE_MAX_VPS == 64, "the text below says 64");
+	if (!parse_number(value, 1, MACHINE_MAX_VPS, &o->vps))
+		return "must be a number from 1 to 64";
+	return NULL;
+}
+
+static const char *parse_timeout(struct vmm_options *o, const char *value)
+{
+	if (!parse_number(value, 1, MAX_TIMEOUT_S, &o->timeout_s))
+		return "must be a number of seconds from 1 to 2592000";
+	return NULL;
+}
+
+static const char *parse_disk(struct vmm_options *o, const char *value)
+{
+	if (o->nr_disks == OPTIONS_MAX_DISKS)
+		return "at most 16 disks";
+	return disk_option_parse(value, &o->disks[o->nr_disks++]);
+}
+
+static const char *parse_net(struct vmm_options *o, const char *value)
+{
+	if (o->nr_nics == OPTIONS_MAX_NICS)
+		return "at most 8 NICs";
+	return net_option_parse(value, &o->nics[o->nr_nics++]);
+}
+
+/* The table. */
+
+#define READY true
+#define NOT_YET false
+
+static const struct option_row rows[] = {
+	{ "--igvm", "FILE", "image to load into VTL2", parse_igvm, BOOT, false,
+	  READY },
+	{ "--hv", NULL, "accepted: always on", parse_hv, BOOT, true, READY },
+	{ "--vtl2", NULL, "accepted: follows from --igvm", parse_vtl2, BOOT,
+	  true, READY },
+	{ "-m", "SIZE", "RAM of VTL0, such as 512M or 2GB (1GB)", parse_memory,
+	  BOOT, false, READY },
+	{ "-p", "N", "virtual processors, 1 to 64 (2)", parse_vps, BOOT, false,
+	  READY },
+	{ "-c", "TEXT", "added to VTL2's command line; the guest's without "
+	  "--igvm", parse_append, BOOT, false, READY },
+	{ "--vtl0-kernel", "FILE", "bzImage for VTL0, instead of the image's",
+	  parse_vtl0_kernel, BOOT, false, READY },
+	{ "--vtl0-initrd", "FILE", "initrd for VTL0", parse_vtl0_initrd, BOOT,
+	  false, READY },
+	{ "--vtl0-append", "TEXT", "added to VTL0's command line",
+	  parse_vtl0_append, BOOT, false, READY },
+	{ "--settings", "FILE", "settings of the paravisor, JSON",
+	  parse_settings, BOOT, false, READY },
+
+	{ "--disk", "BACK[,uh|,uh-nvme][,ro]", "disk; BACK is mem:SIZE or "
+	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, true, NOT_YET },
+	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
+	  "tap:NAME, pair or null", parse_net, DEVICES, true, NOT_YET },
+	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, false,
+	  NOT_YET },
+	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES, false,
+	  NOT_YET },
+	{ "--com2", "SERIAL", "COM2 of the guest", parse_com2, DEVICES, false,
+	  NOT_YET },
+	{ "--vmbus-com2-serial", "SERIAL", NULL, parse_com2, DEVICES, false,
+	  NOT_YET },
+	{ "--com3", "SERIAL", "COM3: the console of VTL2 (none)", parse_com3,
+	  DEVICES, false, READY },
+	{ "--vmbus-redirect", NULL, "VTL2 serves the guest's VMBus",
+	  parse_redirect, DEVICES, true, NOT_YET },
+	{ "--vtl2-vsock-path", "PATH", "Unix socket to VTL2's vsock ports",
+	  parse_vtl2_vsock, DEVICES, false, NOT_YET },
+	{ "--vmbus-vtl2-vsock-path", "PATH", NULL, parse_vtl2_vsock, DEVICES,
+	  false, NOT_YET },
+	{ "--vsock-path", "PATH", "Unix socket to VTL0's vsock ports",
+	  parse_vsock, DEVICES, false, NOT_YET },
+
+	{ "--control", "PATH", "Unix socket, JSON lines: quit, stats",
+	  parse_control, SEEING, false, READY },
+	{ "--stats", "FILE", "counters of the host as JSON, written at exit",
+	  parse_stats, SEEING, false, READY },
+	{ "--timeout", "SECONDS", "end with status 124 after this time",
+	  parse_timeout, SEEING, false, READY },
+	{ "--host-tree", "FILE", "write the device tree for the image and exit",
+	  parse_host_tree, SEEING, false, READY },
+	{ "--help", NULL, "this text", NULL, SEEING, true, READY },
+	{ "--version", NULL, "the version", NULL, SEEING, true, READY },
+};
+
+#define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+void options_help(FILE *out)
+{
+	fputs("Usage: vmm --igvm FILE [OPTION]...\n", out);
+	for (int group = 0; group < NR_GROUPS; group++) {
+		fprintf(out, "\n%s:\n", group_titles[group]);
+		for (size_t i = 0; i < NR_ROWS; i++) {
+			const struct option_row *row = &rows[i];
+			char left[48];
+
+			if ((int)row->group != group)
+				continue;
+			snprintf(left, sizeof(left), "%s%s%s", row->name,
+				 row->value ? " " : "",
+				 row->value ? row->value : "");
+			fprintf(out, "  %-31s %s%s%s\n", left,
+				row->help ? row->help : "same as ",
+				row->help ? "" : rows[i - 1].name,
+				row->ready ? "" : " (not supported yet)");
+		}
+	}
+	fputs("\n"
+	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
+	      " quits),\n"
+	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"
+	      "SIZE: digits and K, M, G or T, with or without B; powers of"
+	      " 1024\n"
+	      "\n"
+	      "Exit status:\n"
+	      "  0      the guest powered off, or quit was asked for\n"
+	      "  1      this host cannot (no usable KVM, not enough memory)\n"
+	      "  2      bad argument, image or settings; nothing was started\n"
+	      "  3      the guest crashed\n"
+	      "  4      VTL2 crashed\n"
+	      "  5      a virtual processor is stuck\n"
+	      "  124    --timeout\n"
+	      "  128+n  ended by signal n\n",
+	      out);
+}
+
+/* The walk. */
+
+static enum options_result refuse(const char *name, const char *value,
+				  const char *rule)
+{
+	fprintf(stderr, "vmm: %s%s%s: %s\n", name, value ? " " : "",
+		value ? value : "", rule);
+	return OPTIONS_REFUSED;
+}
+
+/* Finds the row of "--name", "--name=value" or "-m"; *value is the value that
+ * is part of `argument`, or NULL. A letter and its value are two arguments:
+ * "-com3" is a mistake, not -c with "om3". */
+static const struct option_row *find_row(const char *argument,
+					 const char **value)
+{
+	size_t len = argument[0] == '-' && argument[1] == '-' ?
+			     strcspn(argument, "=") : strlen(argument);
+
+	*value = argument[len] ? argument + len + 1 : NULL;
+	for (size_t i = 0; i < NR_ROWS; i++)
+		if (strlen(rows[i].name) == len &&
+		    !memcmp(rows[i].name, argument, len))
+			return &rows[i];
+	return NULL;
+}
+
+/* An alias counts as the row it is an alias of. */
+static size_t row_identity(const struct option_row *row)
+{
+	return row->help ? row - rows : row - rows - 1;
+}
+
+static enum options_result check_combination(const struct vmm_options *o)
+{
+	static const char needs_igvm[] = "needs --igvm";
+
+	if (o->igvm)
+		return OPTIONS_RUN;
+	if (o->vtl2)
+		return refuse("--vtl2", NULL, needs_igvm);
+	if (o->settings)
+		return refuse("--settings", o->settings, needs_igvm);
+	if (o->host_tree)
+		return refuse("--host-tree", o->host_tree, needs_igvm);
+	if (!o->vtl0_kernel)
+		return refuse("--igvm", NULL, "missing: there is nothing to "
+			      "boot (--help lists the options)");
+	return refuse("--vtl0-kernel", o->vtl0_kernel,
+		      "without --igvm: not supported yet");
+}
+
+/* Two ports that write over each other's file or socket. */
+static enum options_result check_serial_paths(const struct vmm_options *o)
+{
+	const struct serial_spec *specs[] = { &o->com1, &o->com2, &o->com3 };
+	static const char *const names[] = { "--com1", "--com2", "--com3" };
+
+	for (int i = 0; i < 3; i++)
+		for (int k = 0; k < i; k++)
+			if (specs[i]->path && specs[k]->path &&
+			    !strcmp(specs[i]->path, specs[k]->path))
+				return refuse(names[i], specs[i]->text,
+					      "another port uses this path");
+	return OPTIONS_RUN;
+}
+
+enum options_result options_parse(int argc, char **argv,
+				  struct vmm_options *options)
+{
+	const struct option_row *not_ready = NULL;
+	bool given[NR_ROWS] = { false };
+	enum options_result result;
+
+	memset(options, 0, sizeof(*options));
+	options->memory = DEFAULT_MEMORY;
+	options->vps = DEFAULT_VPS;
+	options->com1.text = options->com2.text = options->com3.text = "none";
+
+	for (int i = 1; i < argc; i++) {
+		const struct option_row *row;
+		const char *value, *rule;
+
+		row = find_row(argv[i], &value);
+		if (!row)
+			return refuse(argv[i], NULL,
+				      "unknown option (--help lists them)");
+		if (!row->value && value)
+			return refuse(row->name, value, "takes no value");
+		if (!strcmp(row->name, "--help")) {
+			options_help(stdout);
+			return OPTIONS_DONE;
+		}
+		if (!strcmp(row->name, "--version")) {
+			puts("vmm, the host model of paravisor, version 1");
+			return OPTIONS_DONE;
+		}
+		if (row->value && !value) {
+			if (i + 1 == argc)
+				return refuse(row->name, NULL,
+					      "the value is missing");
+			value = argv[++i];
+		}
+		if (given[row_identity(row)] && !row->repeats)
+			return refuse(row->name, value, "given twice");
+		given[row_identity(row)] = true;
+		rule = row->parse(options, value);
+		if (rule)
+			return refuse(row->name, value, rule);
+		if (!row->ready && !not_ready)
+			not_ready = row;
+	}
+	result = check_serial_paths(options);
+	if (result == OPTIONS_RUN && not_ready)
+		result = refuse(not_ready->name, NULL, "not supported yet");
+	if (result == OPTIONS_RUN)
+		result = check_combination(options);
+	return result;
+}
+
+void options_free(struct vmm_options *options)
+{
+	for (unsigned int i = 0; i < options->nr_disks; i++)
+		disk_option_free(&options->disks[i]);
+	for (unsigned int i = 0; i < options->nr_nics; i++)
+		net_option_free(&options->nics[i]);
+}

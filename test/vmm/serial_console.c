@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Console, theory of operation
+ *
+ * Owns: stdin, its terminal settings and the choice of the port that gets the
+ * input. There is one stdin, so there is one console, in static variables.
+ *
+ * Threads: everything runs on the loop's thread except console_room(), which
+ * posts a call, and the handler of deadly signals, which does nothing but
+ * restore the terminal (tcsetattr() is async-signal-safe) and die as before.
+ *
+ * Input that the port does not take stays in `held` and stdin is not polled
+ * until console_room(): back-pressure reaches whoever writes to our stdin.
+ *
+ * Failure answers: end of input or a read error ends reading, nothing else.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <pv/log.h>
+
+#include "loop.h"
+#include "serial_console.h"
+
+LOG_MODULE("console");
+
+#define CTRL_A 1
+#define READ_SIZE 256
+
+static struct {
+	struct reactor *loop;
+	struct serial_back *ports[CONSOLE_MAX_PORTS];
+	unsigned int nr_ports, current;
+
+	struct loop_fd in;
+	struct reactor_call room;
+	uint8_t held[READ_SIZE];
+	size_t held_len;
+
+	bool escaped; /* the last byte was Ctrl-A */
+	void (*quit)(void *opaque);
+	void *quit_opaque;
+} console;
+
+/* Read by the signal handler. */
+static volatile sig_atomic_t terminal_is_raw;
+static struct termios terminal_before;
+
+static const int deadly_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE,
+				      SIGILL };
+#define NR_DEADLY (sizeof(deadly_signals) / sizeof(deadly_signals[0]))
+
+int console_add(struct serial_back *back)
+{
+	if (console.nr_ports == CONSOLE_MAX_PORTS)
+		return -ENOSPC;
+	console.ports[console.nr_ports++] = back;
+	return 0;
+}
+
+static void restore_terminal(void)
+{
+	if (terminal_is_raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+	terminal_is_raw = 0;
+}
+
+static void die_restored(int signal_number)
+{
+	restore_terminal();
+	/* SA_RESETHAND has put the default action back. */
+	raise(signal_number);
+}
+
+static void make_terminal_raw(void)
+{
+	struct sigaction action = { .sa_handler = die_restored,
+				    .sa_flags = SA_RESETHAND };
+	struct termios raw;
+
+	if (tcgetattr(STDIN_FILENO, &terminal_before) < 0)
+		return;
+	for (size_t i = 0; i < NR_DEADLY; i++)
+		sigaction(deadly_signals[i], &action, NULL);
+	raw = terminal_before;
+	cfmakeraw(&raw);
+	/* Our own lines on stderr end with a bare newline. */
+	raw.c_oflag |= OPOST;
+	terminal_is_raw = 1;
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+}
+
+static void send_held(void)
+{
+	size_t n = serial_back_input(console.ports[console.current],
+				     console.held, console.held_len);
+
+	console.held_len -= n;
+	memmove(console.held, console.held + n, console.held_len);
+}
+
+static void next_port(void)
+{
+	/* What was typed before belongs to the port that was current then. */
+	send_held();
+	if (console.held_len) {
+		log_warn("%s has not taken its input yet",
+			 serial_back_name(console.ports[console.current]));
+		return;
+	}
+	console.current = (console.current + 1) % console.nr_ports;
+	log_info("input goes to %s",
+		 serial_back_name(console.ports[console.current]));
+}
+
+/* Returns the byte to send, or -1. */
+static int filter_escape(uint8_t byte)
+{
+	if (!terminal_is_raw)
+		return byte;
+	if (!console.escaped) {
+		console.escaped = byte == CTRL_A;
+		return console.escaped ? -1 : byte;
+	}
+	console.escaped = false;
+	switch (byte) {
+	case CTRL_A:
+	case 'a':
+		return CTRL_A;
+	case 'x':
+		console.quit(console.quit_opaque);
+		return -1;
+	case 'c':
+		next_port();
+		return -1;
+	default:
+		log_info("Ctrl-A x quits, c is the next port, a sends Ctrl-A");
+		return -1;
+	}
+}
+
+static void stop_reading(void)
+{
+	loop_fd_remove(console.loop, &console.in);
+}
+
+static void in_ready(struct loop_fd *watch, short events)
+{
+	uint8_t bytes[READ_SIZE];
+	ssize_t n;
+
+	(void)events;
+	n = read(watch->fd, bytes, sizeof(bytes) - console.held_len);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		if (n < 0)
+			log_warn("stdin: %s", strerror(errno));
+		stop_reading();
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		int byte = filter_escape(bytes[i]);
+
+		if (byte >= 0)
+			console.held[console.held_len++] = byte;
+	}
+	send_held();
+	if (console.held_len == sizeof(console.held))
+		watch->events = 0;
+}
+
+static void room_made(struct reactor_call *call)
+{
+	(void)call;
+	if (!console.held_len)
+		return;
+	send_held();
+	if (console.held_len < sizeof(console.held))
+		console.in.events = POLLIN;
+}
+
+void console_room(void)
+{
+	if (console.loop)
+		reactor_post(console.loop, &console.room);
+}
+
+void console_start(struct reactor *loop, void (*quit)(void *opaque),
+		   void *opaque)
+{
+	if (!console.nr_ports)
+		return;
+	console.loop = loop;
+	console.quit = quit;
+	console.quit_opaque = opaque;
+	console.room.fn = room_made;
+	console.in = (struct loop_fd){ .fn = in_ready,
+				       .fd = STDIN_FILENO,
+				       .events = POLLIN };
+	if (isatty(STDIN_FILENO)) {
+		/* In the background, to touch the terminal is to be stopped. */
+		if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+			return;
+		make_terminal_raw();
+	}
+	loop_fd_add(loop, &console.in);
+}
+
+void console_stop(void)
+{
+	restore_terminal();
+	console.loop = NULL;
+}
