@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+#
+# `make check`: every C file of this tree by both compilers, sparse and cppcheck,
+# then the unit tests. Results of the tools stand in build/check/TOOL/FILE.ok
+# and are made anew when the file's object is; unit tests run every time.
+
+# --- Which files, and how each is compiled ------------------------------------
+
+shim_sources := $(wildcard igvm/shim*.c)
+target_sources := $(paravisor_sources) $(wildcard rootfs/init.c)
+unit_tests := $(wildcard test/unit/*_test.c)
+host_sources := $(filter-out $(target_sources) $(shim_sources) $(unit_tests) \
+	test/check/%,$(wildcard $(addsuffix *.c,include/ relay/ nvme/ mana/ igvm/ \
+	rootfs/ rootfs/sources/ test/*/)))
+checked := $(target_sources) $(shim_sources) $(host_sources) $(unit_tests)
+
+# $(call kind,FILE.c): whose object file stands for FILE.
+kind = $(if $(filter $(target_sources),$(1)),$(FLAVOUR),$(if $(filter \
+	$(shim_sources),$(1)),shim,$(if $(filter $(unit_tests),$(1)),unit,host)))
+flags_debug = $(TARGET_CFLAGS) $(musl_headers)
+flags_release = $(flags_debug)
+flags_shim = $(flags_debug) $(SHIM_CFLAGS)
+flags_host = $(HOST_CFLAGS)
+flags_unit = $(HOST_CFLAGS)
+libs_of = $(if $(filter host unit,$(call kind,$(1))),host,$(if $(filter shim,$(call \
+	kind,$(1))),shim,musl))
+check_flags = $(flags_$(call kind,$(1))) $(call includes,$(1),$(call libs_of,$(1)))
+
+# A tool that is not musl-gcc finds musl's headers this way, and then needs those
+# of its own compiler.
+musl_headers = -nostdinc -isystem /usr/include/x86_64-linux-musl
+clang_headers = -isystem $(shell clang -print-resource-dir)/include
+gcc_headers = -isystem $(shell gcc -print-file-name=include)
+
+# --- The tools ----------------------------------------------------------------
+
+# KVM's interface has structures with a flexible array at the end, which are used
+# with room for it behind: a GNU extension, like others that -std=gnu11 allows.
+clang = clang -Wno-gnu-variable-sized-type-not-at-end
+# What sparse says is an error; declarations are the compilers' business. Of the
+# two forms of _Atomic it knows only the qualifier, and not all builtins.
+sparse = sparse -Wbitwise -Waddress-space -Wsparse-error -Wno-decl \
+	-Wno-unknown-attribute "-D_Atomic(T)=T" "-D__builtin_ia32_rdtsc()=0ull"
+cppcheck = cppcheck -q --std=c11 --error-exitcode=1 --inline-suppr \
+	--enable=warning,performance,portability --max-configs=1 \
+	--suppress=missingInclude --suppress=missingIncludeSystem \
+	--suppress=toomanyconfigs --suppress=normalCheckLevelMaxBranches
+
+# cppcheck does not know what cmocka's assertions exclude.
+tools = clang sparse $(if $(filter $(unit_tests),$(1)),,cppcheck)
+
+# $(call tool_rule,TOOL,FILE.c,LABEL,COMMAND)
+define tool_rule
+build/check/$(1)/$(2).ok: build/obj/$(call kind,$(2))/$(2:.c=.o) test/check/check.mk
+	$$(call step,$(3),$(4) $(2) && touch $$@)
+endef
+$(foreach f,$(checked),\
+	$(eval $(call tool_rule,clang,$(f),CLANG,$$(clang) $$(call check_flags,$(f)) \
+		$$(clang_headers) -c -o /dev/null)) \
+	$(eval $(call tool_rule,sparse,$(f),SPARSE,$$(sparse) \
+		$$(filter-out -W%,$$(call check_flags,$(f))) $$(gcc_headers))) \
+	$(eval $(call tool_rule,cppcheck,$(f),CPPCHK,$$(cppcheck) -Iinclude \
+		$$(inc_$(call area,$(f))))))
+
+# sparse itself is under test: of the two mistakes in the fixture, and of those
+# alone, it must complain.
+build/check/fixture.ok: test/check/sparse_fixture.c test/check/check.mk \
+		include/le.h paravisor/include/pv/guest_memory.h
+	$(call step,SPARSE,test/check/fixture $< $(sparse) -Iinclude \
+		-Iparavisor/include && touch $@)
+
+# --- Unit tests: a line `SOURCES: a.c b.c` names what a test is linked with ---
+
+define unit_rule
+build/unit/$(notdir $(1:.c=)): $(call object,unit,$(1) \
+		$(shell sed -n '1,5s,^/[*/] *SOURCES: *\([^*]*\).*,\1,p' $(1)))
+	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=address$$(comma)undefined \
+		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -lcmocka)
+build/check/unit/$(notdir $(1:.c=)).ok: build/unit/$(notdir $(1:.c=)) run-again
+	@rm -f $$@
+	$$(call step,TEST,timeout 120 $$< && touch $$@)
+endef
+$(foreach t,$(unit_tests),$(eval $(call unit_rule,$(t))))
+run-again:
+
+# --- The whole ----------------------------------------------------------------
+
+# "RESULT OBJECT": a result counts when it is no older than the object.
+check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
+	build/check/$(t)/$(f).ok:build/obj/$(call kind,$(f))/$(f:.c=.o))) \
+	$(foreach f,$(checked),build/obj/$(call kind,$(f))/$(f:.c=.o):/) \
+	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
+	build/check/fixture.ok:/
+check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
+
+check-items: $(check_targets)
+
+check: $(ready)
+	$(file >build/check.items,$(check_items))
+	@status=0; $(MAKE) -k check-items || status=1; \
+	test/check/count build/check.items $$status
+
+size: $(IGVM)
+	@test/check/size $(OUT) $(FLAVOUR) $(IGVM) $(INITRAMFS) \
+		$(LIB)/musl/busybox/busybox
+
+.PHONY: check-items run-again
