@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a device of the VMBus server sees: an offer, and channels.
+ *
+ * A device is offered; a client may open it; the device then owns a ring on
+ * one reactor until close. The server (server.c) owns every protocol state;
+ * a device is told only of open, signal and close:
+ *
+ *          offered --open()--> open --close()--> closing --vmbus_channel_closed()--> offered
+ *
+ * While a device is closing, guest memory stays held; the server answers the
+ * client's GPADL teardown only after vmbus_channel_closed(). That is the rule
+ * that keeps a device from writing into memory the client took back.
+ *
+ * Threads: open(), run() and close() run on the channel's reactor, which is
+ * the one of the VP the client chose; two channels of one device may run on
+ * two reactors at the same time. Offer and revoke: the server's own reactor.
+ */
+#ifndef RELAY_CHANNEL_H
+#define RELAY_CHANNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <guid.h>
+#include <pv/reactor.h>
+
+#include "ring.h"
+
+struct inspect;
+struct vmbus_server;
+struct vmbus_channel;
+struct vmbus_device;
+
+struct vmbus_device_ops {
+	const char *name; /* for logs, violations and inspect */
+	/* The ring is ready. 0, or -errno: the client gets a failed result and
+	 * close() is not called. */
+	int (*open)(struct vmbus_device *dev, struct vmbus_channel *ch);
+	/* The client signalled: packets to read, or room to write. Also called
+	 * once right after a successful open. */
+	void (*run)(struct vmbus_channel *ch);
+	/* No more run(). Call vmbus_channel_closed() when nothing refers to the
+	 * ring or to guest pages any more: here, or later. */
+	void (*close)(struct vmbus_channel *ch);
+	void (*inspect)(struct vmbus_device *dev, struct inspect *out);
+};
+
+/* Embedded in the device's structure; lives from offer until revoked. */
+struct vmbus_device {
+	const struct vmbus_device_ops *ops;
+	struct guid interface, instance;
+	uint16_t offer_flags; /* VMBUS_OFFER_* */
+	uint16_t mmio_mb;
+	uint8_t user_data[120];
+	uint16_t order; /* among devices of one interface, for stable ids */
+	uint16_t max_subchannels;
+	void (*revoked)(struct vmbus_device *dev); /* may be freed from here on */
+	struct vmbus_server *server;   /* private from here on */
+	struct vmbus_channel *channels;
+};
+
+/* An open channel. The device may use the fields above the line. */
+struct vmbus_channel {
+	struct vmbus_device *device;
+	struct reactor *reactor;
+	struct ring ring;
+	void *opaque;	       /* the device's */
+	uint16_t sub_index;    /* 0 = primary */
+	uint32_t id;
+	uint32_t vp;
+	const uint8_t *open_user_data; /* 120 bytes of the OPEN message */
+	/* ---- private to the server ---- */
+	struct vmbus_channel_state *state;
+};
+
+/* Offers or takes back. -ENOSPC: no channel id free. Server's reactor, or
+ * before it runs. `revoked` is called when the last channel is closed. */
+int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev);
+void vmbus_revoke(struct vmbus_device *dev);
+
+/* Offers `count` sub-channels of an open primary. Any reactor. */
+int vmbus_offer_subchannels(struct vmbus_device *dev, unsigned int count);
+
+/* Interrupts the client: after ring_write_end() or ring_read_end() said so.
+ * Channel's reactor. */
+void vmbus_channel_signal(struct vmbus_channel *ch);
+
+/* Answer to close(). Any reactor. */
+void vmbus_channel_closed(struct vmbus_channel *ch);
+
+/* The client broke a rule of the ring or of the device's protocol: records
+ * the violation and stops the channel (as if the client had closed it; the
+ * client is not told, the protocol has no word for it). Channel's reactor;
+ * close() follows later, never from inside. */
+void vmbus_channel_violation(struct vmbus_channel *ch, uint32_t type,
+			     uint32_t offset, uint64_t value,
+			     const char *rule);
+
+#endif

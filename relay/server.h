@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VMBus server: offers devices to one client.
+ *
+ * It serves VTL0 from the daemon, and VTL2 (or a guest booted directly) from
+ * vmm; it knows neither. Below it needs four things, given as a transport:
+ * to post a SynIC message to the client, to set an event flag, to know the
+ * reactor of a VP, and guest memory.
+ *
+ * Control messages are handled on one reactor, the server's; data never
+ * passes through the server.
+ */
+#ifndef RELAY_SERVER_H
+#define RELAY_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <pv/guest_memory.h>
+
+#include "channel.h"
+
+struct vmbus_transport_ops {
+	/* Posts a message of type 1 to `sint` of `vp`. 0; -EAGAIN: not now, the
+	 * transport calls vmbus_server_room() later; other: cannot ever (SynIC
+	 * off): the message is dropped and counted. Server's reactor. */
+	int (*post)(void *opaque, uint32_t vp, uint8_t sint,
+		    const void *payload, size_t size);
+	/* Sets the client's event flag. Channel's reactor. */
+	void (*signal)(void *opaque, uint32_t vp, uint8_t sint, uint16_t flag);
+	/* The reactor that runs channels of this VP. NULL: no such VP. */
+	struct reactor *(*reactor)(void *opaque, uint32_t vp);
+};
+
+struct vmbus_server_config {
+	const struct vmbus_transport_ops *transport;
+	void *opaque;
+	struct guest_memory *memory; /* what the client may name in GPADLs */
+	struct reactor *reactor;     /* of control messages */
+	unsigned int nr_vps;
+	uint8_t vtl;		     /* of the client: in connection ids */
+	uint32_t message_connection; /* told to the client from 5.0 on */
+	uint32_t max_version;	     /* 0 = newest known */
+};
+
+struct vmbus_server *vmbus_server_create(const struct vmbus_server_config *c);
+/* All devices must have been revoked. */
+void vmbus_server_destroy(struct vmbus_server *server);
+
+/* A message of the client arrived (HvPostMessage, type 1). Any thread; it is
+ * copied and handled on the server's reactor. -ENOSPC: too many waiting, the
+ * caller answers HV_STATUS_INSUFFICIENT_BUFFERS. */
+int vmbus_server_message(struct vmbus_server *server, uint32_t vp,
+			 const void *payload, size_t size);
+
+/* HvSignalEvent of the client. -ENOENT: no open channel has this connection
+ * id. Any thread, no lock. */
+int vmbus_server_signal(struct vmbus_server *server, uint32_t connection,
+			uint16_t flag);
+
+/* The transport can post again. Any thread. */
+void vmbus_server_room(struct vmbus_server *server);
+
+/* The client is gone without a word (reset): closes everything. `done` runs
+ * on the server's reactor when no memory of it is held any more. */
+void vmbus_server_reset(struct vmbus_server *server,
+			void (*done)(void *opaque), void *opaque);
+
+void vmbus_server_inspect(struct vmbus_server *server, struct inspect *out);
+
+#endif
