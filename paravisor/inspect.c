@@ -13,6 +13,7 @@
  * Entries are added at start, by main(), before a request can arrive.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,17 +56,29 @@ static void put(struct inspect *w, const char *text, size_t len)
 	w->used += len;
 }
 
+__attribute__((format(printf, 2, 3)))
+static void put_format(struct inspect *w, const char *format, ...)
+{
+	char text[32];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	put(w, text, (size_t)len);
+}
+
 static void put_quoted(struct inspect *w, const char *text)
 {
 	put(w, "\"", 1);
 	for (; *text; text++) {
 		unsigned char c = *text;
-		char escaped[8];
 
 		if (c == '"' || c == '\\')
-			put(w, escaped, snprintf(escaped, 8, "\\%c", c));
+			put_format(w, "\\%c", c);
 		else if (c < 0x20 || c > 0x7e)
-			put(w, escaped, snprintf(escaped, 8, "\\u%04x", c));
+			put_format(w, "\\u%04x", c);
 		else
 			put(w, (const char *)&c, 1);
 	}
@@ -117,20 +130,14 @@ static bool value(struct inspect *w, const char *name)
 
 void inspect_u64(struct inspect *w, const char *name, uint64_t v)
 {
-	char text[24];
-
 	if (value(w, name))
-		put(w, text, snprintf(text, sizeof(text), "%llu",
-				      (unsigned long long)v));
+		put_format(w, "%llu", (unsigned long long)v);
 }
 
 void inspect_hex(struct inspect *w, const char *name, uint64_t v)
 {
-	char text[24];
-
 	if (value(w, name))
-		put(w, text, snprintf(text, sizeof(text), "\"%#llx\"",
-				      (unsigned long long)v));
+		put_format(w, "\"%#llx\"", (unsigned long long)v);
 }
 
 void inspect_bool(struct inspect *w, const char *name, bool v)

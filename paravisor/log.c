@@ -145,7 +145,7 @@ int log_pass(struct log_module *module, struct log_limit *limit)
 _Noreturn void pv_bug_at(const char *file, int line, const char *condition,
 			 uint64_t a, uint64_t b)
 {
-	static struct log_module bug = { "bug", LOG_ERR, 0, 0 };
+	static struct log_module bug = { .name = "bug", .level = LOG_ERR };
 
 	log_write(&bug, LOG_ERR, "%s:%d: %s (%#llx, %#llx)", file, line,
 		  condition, (unsigned long long)a, (unsigned long long)b);
