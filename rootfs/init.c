@@ -173,7 +173,7 @@ static void run(const char *path, const char *name)
 {
 	char *const argv[] = { (char *)name, NULL };
 	static char *const environment[] = {
-		"PATH=/bin", "HOME=/", "TERM=vt102", NULL,
+		"PATH=/bin", "HOME=/run", "TERM=vt102", NULL,
 	};
 
 	execve(path, argv, environment);
@@ -295,7 +295,6 @@ int main(void)
 	else
 		supervise(daemon, shell ? start_shell() : -1, hold);
 	say(LOG_ERROR, "VTL2 ends here");
-	sync();
 	reboot(RB_AUTOBOOT);
 	return 1; /* PID 1 ending is a panic, which ends VTL2 as well */
 }
