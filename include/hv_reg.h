@@ -80,7 +80,6 @@ enum hv_status {
 	HV_STATUS_INVALID_ALIGNMENT = 0x0004,
 	HV_STATUS_INVALID_PARAMETER = 0x0005,
 	HV_STATUS_ACCESS_DENIED = 0x0006,
-	HV_STATUS_OPERATION_DENIED = 0x0008,
 	HV_STATUS_INVALID_PARTITION_ID = 0x000d,
 	HV_STATUS_INVALID_VP_INDEX = 0x000e,
 	HV_STATUS_INVALID_CONNECTION_ID = 0x0012,
@@ -89,8 +88,6 @@ enum hv_status {
 	HV_STATUS_INVALID_SYNIC_STATE = 0x0018,
 	HV_STATUS_OBJECT_IN_USE = 0x0019,
 	HV_STATUS_INVALID_REGISTER_VALUE = 0x0050,
-	HV_STATUS_INVALID_VTL_STATE = 0x0051,
-	HV_STATUS_TIMEOUT = 0x0078,
 	HV_STATUS_VTL_ALREADY_ENABLED = 0x0086,
 };
 
@@ -344,7 +341,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_MSR_GUEST_OS_ID 0x40000000u
 #define HV_MSR_HYPERCALL 0x40000001u
 #define HV_MSR_VP_INDEX 0x40000002u
-#define HV_MSR_RESET 0x40000003u
 #define HV_MSR_TIME_REF_COUNT 0x40000020u
 #define HV_MSR_REFERENCE_TSC 0x40000021u
 #define HV_MSR_TSC_FREQUENCY 0x40000022u
@@ -361,7 +357,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_MSR_SINT0 0x40000090u
 #define HV_MSR_STIMER0_CONFIG 0x400000b0u
 #define HV_MSR_STIMER0_COUNT 0x400000b1u
-#define HV_MSR_GUEST_IDLE 0x400000f0u
 #define HV_MSR_CRASH_P0 0x40000100u
 #define HV_MSR_CRASH_P4 0x40000104u
 #define HV_MSR_CRASH_CTL 0x40000105u
@@ -371,7 +366,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
  * number is in bits 12 and up. */
 #define HV_MSR_PAGE_ENABLE (1ull << 0)
 #define HV_MSR_HYPERCALL_LOCKED (1ull << 1)
-#define HV_MSR_RESET_SYSTEM (1ull << 0)
 #define HV_SCONTROL_ENABLE (1ull << 0)
 #define HV_SVERSION 1u
 
@@ -422,16 +416,13 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_INTERFACE_VS1 0x31235356u /* "VS#1" */
 
 /* Leaf 3, EAX: partition privileges, low half. */
-#define HV_FEATURE_VP_RUNTIME (1u << 0)
 #define HV_FEATURE_TIME_REF_COUNT (1u << 1)
 #define HV_FEATURE_SYNIC (1u << 2)
 #define HV_FEATURE_STIMER (1u << 3)
 #define HV_FEATURE_APIC_MSRS (1u << 4)
 #define HV_FEATURE_HYPERCALL_MSRS (1u << 5)
 #define HV_FEATURE_VP_INDEX (1u << 6)
-#define HV_FEATURE_RESET (1u << 7)
 #define HV_FEATURE_REFERENCE_TSC (1u << 9)
-#define HV_FEATURE_GUEST_IDLE (1u << 10)
 #define HV_FEATURE_FREQUENCY_MSRS (1u << 11)
 #define HV_FEATURE_TSC_INVARIANT (1u << 15)
 /* EBX: partition privileges, high half. */
@@ -445,7 +436,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_PRIVILEGE_START_VP (1u << 21)
 #define HV_PRIVILEGE_ISOLATION (1u << 22)
 /* EDX: miscellaneous features. */
-#define HV_MISC_XMM_INPUT (1u << 4)
 #define HV_MISC_FREQUENCY_MSRS (1u << 8)
 #define HV_MISC_CRASH_MSRS (1u << 10)
 #define HV_MISC_DIRECT_STIMER (1u << 19)
@@ -462,7 +452,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
  * Register names (TLFS, Appendix C: HV_REGISTER_NAME).
  */
 #define HV_REG_INTERNAL_ACTIVITY 0x00000004u
-#define HV_REG_PRIVILEGES 0x00000200u
 #define HV_REG_PENDING_INTERRUPTION 0x00010002u
 #define HV_REG_INTERRUPT_STATE 0x00010003u
 #define HV_REG_PENDING_EVENT0 0x00010004u
@@ -488,7 +477,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_REG_CR3 0x00040002u
 #define HV_REG_CR4 0x00040003u
 #define HV_REG_CR8 0x00040004u
-#define HV_REG_XFEM 0x00040005u
 #define HV_REG_DR0 0x00050000u
 #define HV_REG_DR3 0x00050003u
 #define HV_REG_DR6 0x00050006u
@@ -575,7 +563,6 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 #define HV_VSM_PARTITION_STATUS_MAXIMUM_VTL_SHIFT 16
 
 /* VsmCapabilities. */
-#define HV_VSM_DR6_SHARED (1ull << 0)
 #define HV_VSM_INTERCEPT_PAGE (1ull << 27)
 #define HV_VSM_RETURN_ACTION (1ull << 28)
 

@@ -37,8 +37,11 @@ static struct image *make(const uint8_t **bytes, size_t *len)
 		.number_of_bytes = cpu_to_le32(sizeof(pages) + 8192) };
 	struct image *image = image_new();
 
-	for (uint32_t i = 0; i < PAGES; i++)
-		memcpy(pages[i], &(uint32_t){ i == 2 ? 1 : i }, 4);
+	for (uint32_t i = 0; i < PAGES; i++) {
+		uint32_t number = i == 2 ? 1 : i;
+
+		memcpy(pages[i], &number, sizeof(number));
+	}
 	assert_non_null(image);
 	assert_int_equal(image_platform(image), 0);
 	/* The last page is cut: filled up with zeros. */

@@ -264,6 +264,12 @@ static uint64_t progress(const struct vp *vp)
 
 static bool has_interrupt(struct vp *vp)
 {
+	uint32_t where = atomic_load(&vp->where);
+
+	/* A parked VP may rightly sit on one: an AP before its start, a CPU
+	 * taken offline. */
+	if (where != VP_GUEST && where != VP_KICKED)
+		return false;
 	for (unsigned int i = 0; i < 4; i++)
 		if (atomic_load(&vp->lapic.irr[i]))
 			return true;

@@ -176,7 +176,7 @@ void vp_dump(struct vp *vp)
 
 void vp_kick(struct vp *vp)
 {
-	enum vp_where where = atomic_load(&vp->where);
+	uint32_t where = atomic_load(&vp->where);
 
 	for (;;) {
 		if (where == VP_OUTSIDE || where == VP_KICKED)

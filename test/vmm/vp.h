@@ -71,7 +71,7 @@ struct vp {
 	struct machine *m;
 	unsigned int index; /* also its APIC id */
 	pthread_t thread;
-	_Atomic enum vp_where where; /* a futex, too */
+	_Atomic uint32_t where; /* enum vp_where; a futex, too */
 	_Atomic uint32_t requests;
 	_Atomic(const void *) in_callback; /* the region or port it is in */
 
