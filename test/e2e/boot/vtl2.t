@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# VTL2 boots, on COM3.
+. test/e2e/lib.sh
+
+up='paravisor: up on'
+
+# boots_with VPS: the kernel's own count and the daemon's.
+boots_with() {
+	vmm_start --igvm "$igvm" -p "$1" -c loglevel=7
+	expect 'Linux version 7\.' 15
+	expect "$up $1 VPs?" 40
+	grep -aEq "smp: Brought up 1 node, $1 CPU|SMP: Total of $1 processors" \
+		"$com3" || fail "the kernel did not bring up $1 CPUs"
+	vmm_stop
+}
+case_one_vp() { boots_with 1; }
+case_two_vps() { boots_with 2; }
+case_four_vps() { boots_with 4; }
+
+# PID 1 that is not there: the kernel panics before any of our code runs.
+case_panic() {
+	allow 'Call Trace:'
+	vmm_start --igvm "$igvm" -p 2 -c rdinit=/nonexistent
+	vmm_end 4 40
+	grep -aq 'Kernel panic - not syncing' "$com3" ||
+		fail "the panic is not on COM3"
+	[ "$(grep -c . "$vmm_log")" -ge 1 ] ||
+		fail "vmm does not say why it ended"
+}
+
+run_cases 'one_vp: VTL2 boots with 1 VP' \
+	'two_vps: VTL2 boots with 2 VPs' \
+	'four_vps: VTL2 boots with 4 VPs' \
+	'panic: a panic in VTL2 ends vmm with 4, its text on COM3'

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+#
+# What an e2e case file (AREA/NAME.t) is written with; sourced by it.
+#
+#	. test/e2e/lib.sh
+#	case_two_vps() { vmm_start ...; expect ...; vmm_end 0; }
+#	run_cases 'two_vps: VTL2 boots with 2 VPs' ...
+#
+# A case is a function that returns 0 when it passed, or calls `fail WHY'. It
+# runs in a shell of its own, in the project's directory; its files are in
+# $case_dir = build/log/AREA/CASE. What stands in a log there that no healthy
+# run says (see scan) fails it, unless it was announced by `allow REGEX'.
+#
+# Environment, set by run: FLAVOUR, area, LAB_HOLD.
+#
+# Only a failure of the lab itself (status 125 of vmm's command, or 5, a VP is
+# stuck) makes a case run again, once, with the first run's files kept in
+# $case_dir.lab-failed.
+
+lab=test/lab/lab
+igvm=build/$FLAVOUR/paravisor-$FLAVOUR.igvm
+number=0
+
+note() { printf '# %s\n' "$*"; }
+
+fail() {
+	note "$*" >&2
+	exit 1
+}
+
+# Lines that match REGEX are expected in this case.
+allow() { printf '%s\n' "$1" >>"$case_dir/allowed"; }
+
+# vmm_start ARGS...: runs vmm with COM3 on a pipe: `send' types, $com3 is all
+# it said. $vmm_log has vmm's own lines.
+vmm_start() {
+	com3=$case_dir/com3
+	vmm_log=$case_dir/vmm.log
+	rm -f "$case_dir/typed"
+	mkfifo "$case_dir/typed"
+	exec {typing}<>"$case_dir/typed"
+	printf '%q ' vmm "$@" >>"$case_dir/commands"
+	echo >>"$case_dir/commands"
+	LAB_ATTEMPTS=1 $lab --timeout "${vmm_limit:-60}" -- \
+		--com3 console "$@" <"$case_dir/typed" >"$com3" 2>"$vmm_log" \
+		{typing}>&- &
+	vmm_pid=$!
+}
+
+send() { printf '%s\n' "$1" >&"$typing"; }
+
+vmm_running() { kill -0 "$vmm_pid" 2>/dev/null; }
+
+# expect REGEX SECONDS [FILE]: until a line of COM3 matches.
+expect() {
+	local file=${3-$com3} i
+
+	for ((i = 0; i < $2 * 10; i++)); do
+		! grep -aEq "$1" "$file" 2>/dev/null || return 0
+		vmm_running || break
+		sleep 0.1
+	done
+	grep -aEq "$1" "$file" 2>/dev/null && return 0
+	vmm_running || vmm_reap
+	fail "no \`$1' within $2 s in ${file##*/}; last line:" \
+		"$(tail -n 1 "$file" | tr -d '\r')"
+}
+
+# Sets $vmm_status; the lab's own failures end the case.
+vmm_reap() {
+	vmm_status=0
+	wait "$vmm_pid" || vmm_status=$?
+	echo "status $vmm_status" >>"$case_dir/commands"
+	case $vmm_status in
+	5|125) touch "$case_dir/lab-failed"
+		fail "the lab failed: status $vmm_status";;
+	esac
+}
+
+# vmm_end STATUS SECONDS: vmm ends on its own with that status.
+vmm_end() {
+	local i
+
+	for ((i = 0; i < $2 * 10; i++)); do
+		vmm_running || break
+		sleep 0.1
+	done
+	if vmm_running; then
+		vmm_stop
+		fail "vmm still runs after $2 s, status $1 was expected"
+	fi
+	vmm_reap
+	[ "$vmm_status" = "$1" ] ||
+		fail "vmm ended with status $vmm_status instead of $1:" \
+			"$(tail -n 1 "$vmm_log")"
+}
+
+# Ends a vmm that has nothing more to show; any status will do but the lab's.
+vmm_stop() {
+	kill "$vmm_pid" 2>/dev/null || true
+	vmm_reap
+}
+
+# Lines no healthy run has: of both kernels, the daemon, vmm, sanitizers.
+scan() {
+	local bad='WARNING:|BUG:|Oops|[Ss]tall|I/O error|timed out'
+
+	bad+='|runtime error:|ERROR: [A-Za-z]*Sanitizer|Call Trace:'
+	grep -aEnH "$bad" "$case_dir"/* 2>/dev/null |
+		grep -v '/\(allowed\|commands\|output\):' |
+		if [ -s "$case_dir/allowed" ]; then
+			grep -aEvf "$case_dir/allowed"
+		else
+			cat
+		fi
+}
+
+run_once() {
+	local status=0
+
+	rm -rf "$case_dir"
+	mkdir -p "$case_dir"
+	(
+		set -u
+		"case_$1"
+		[ -z "${vmm_pid-}" ] || ! vmm_running || vmm_stop
+	) >"$case_dir/output" 2>&1 || status=$?
+	if [ -e "$case_dir/typed" ]; then
+		rm -f "$case_dir/typed"
+	fi
+	return $status
+}
+
+# run_case NAME DESCRIPTION
+run_case() {
+	local status=0 found
+
+	number=$((number + 1))
+	case_dir=build/log/$area/$1
+	rm -rf "$case_dir.lab-failed"
+	run_once "$1" || status=$?
+	if [ -e "$case_dir/lab-failed" ]; then
+		mv "$case_dir" "$case_dir.lab-failed"
+		note "lab failed in $1, tried again (kept: $case_dir.lab-failed)"
+		mkdir -p build/log/lab
+		echo "$(date -u +%FT%TZ) e2e $area $1" >>build/log/lab/retries
+		status=0
+		run_once "$1" || status=$?
+	fi
+	found=$(scan)
+	if [ $status = 0 ] && [ -z "$found" ]; then
+		echo "ok $number - $2"
+		return
+	fi
+	echo "not ok $number - $2"
+	sed 's/^# *//; s/^/# /' "$case_dir/output"
+	[ -z "$found" ] || head -n 5 <<<"$found" | sed 's/^/# unexpected: /'
+}
+
+# run_cases 'NAME: DESCRIPTION'...
+run_cases() {
+	local each
+
+	echo "1..$#"
+	for each; do
+		run_case "${each%%:*}" "${each#*: }"
+	done
+}
+
+# A case of the other flavour is not a skip: it is no case of this one.
+for_flavour() {
+	[ "$FLAVOUR" = "$1" ] || { echo '1..0'; exit 0; }
+}
