@@ -13,8 +13,9 @@
  * that keeps a device from writing into memory the client took back.
  *
  * Threads: open(), run() and close() run on the channel's reactor, which is
- * the one of the VP the client chose; two channels of one device may run on
- * two reactors at the same time. Offer and revoke: the server's own reactor.
+ * the one of the VP the client chose at open and stays that until close; two
+ * channels of one device may run on two reactors at the same time. Offer and
+ * revoke: the server's own reactor.
  */
 #ifndef RELAY_CHANNEL_H
 #define RELAY_CHANNEL_H
@@ -38,15 +39,16 @@ struct vmbus_device_ops {
 	 * close() is not called. */
 	int (*open)(struct vmbus_device *dev, struct vmbus_channel *ch);
 	/* The client signalled: packets to read, or room to write. Also called
-	 * once right after a successful open. */
+	 * once after a successful open, when the client has been told. */
 	void (*run)(struct vmbus_channel *ch);
-	/* No more run(). Call vmbus_channel_closed() when nothing refers to the
-	 * ring or to guest pages any more: here, or later. */
+	/* No more run(). Call vmbus_channel_closed(), exactly once, when nothing
+	 * refers to the ring or to guest pages any more: here, or later. */
 	void (*close)(struct vmbus_channel *ch);
 	void (*inspect)(struct vmbus_device *dev, struct inspect *out);
 };
 
-/* Embedded in the device's structure; lives from offer until revoked. */
+/* Embedded in the device's structure; lives from offer until revoked. What is
+ * not set is zero. */
 struct vmbus_device {
 	const struct vmbus_device_ops *ops;
 	struct guid interface, instance;
@@ -56,8 +58,11 @@ struct vmbus_device {
 	uint16_t order; /* among devices of one interface, for stable ids */
 	uint16_t max_subchannels;
 	void (*revoked)(struct vmbus_device *dev); /* may be freed from here on */
-	struct vmbus_server *server;   /* private from here on */
-	struct vmbus_channel *channels;
+	/* ---- private to the server ---- */
+	struct vmbus_server *server;
+	struct vmbus_device *next;
+	struct vmbus_channel_state *channels; /* the primary is the first */
+	bool revoking;
 };
 
 /* An open channel. The device may use the fields above the line. */
@@ -68,31 +73,35 @@ struct vmbus_channel {
 	void *opaque;	       /* the device's */
 	uint16_t sub_index;    /* 0 = primary */
 	uint32_t id;
-	uint32_t vp;
+	uint32_t vp; /* at open: VMBUS_NO_VP = wants no interrupts */
 	const uint8_t *open_user_data; /* 120 bytes of the OPEN message */
 	/* ---- private to the server ---- */
 	struct vmbus_channel_state *state;
 };
 
-/* Offers or takes back. -ENOSPC: no channel id free. Server's reactor, or
- * before it runs. `revoked` is called when the last channel is closed. */
+/* Offers or takes back. -ENOSPC: no channel id free; -ENOMEM. Server's reactor,
+ * or before it runs. `revoked` is called on the server's reactor when the last
+ * channel is closed, which may be before vmbus_revoke() returns. */
 int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev);
 void vmbus_revoke(struct vmbus_device *dev);
 
-/* Offers `count` sub-channels of an open primary. Any reactor. */
+/* Offers `count` more sub-channels of an open primary; they are rescinded when
+ * it closes. -EINVAL: none, or more than max_subchannels in all. The primary's
+ * reactor, from run(). */
 int vmbus_offer_subchannels(struct vmbus_device *dev, unsigned int count);
 
 /* Interrupts the client: after ring_write_end() or ring_read_end() said so.
  * Channel's reactor. */
 void vmbus_channel_signal(struct vmbus_channel *ch);
 
-/* Answer to close(). Any reactor. */
+/* Answer to close(). Any thread; the channel is the server's from here on. */
 void vmbus_channel_closed(struct vmbus_channel *ch);
 
 /* The client broke a rule of the ring or of the device's protocol: records
  * the violation and stops the channel (as if the client had closed it; the
- * client is not told, the protocol has no word for it). Channel's reactor;
- * close() follows later, never from inside. */
+ * client is not told, the protocol has no word for it). Channel's reactor, not
+ * from open(), which fails instead; close() follows later, never from inside,
+ * and run() is not called any more. */
 void vmbus_channel_violation(struct vmbus_channel *ch, uint32_t type,
 			     uint32_t offset, uint64_t value,
 			     const char *rule);

@@ -30,10 +30,11 @@
 /* The biggest packet we accept or write: descriptor, headers and payload. */
 #define RING_MAX_PACKET 16384u
 
+/* One direction: holds of one page each, [0] is the control page. The array
+ * and the holds stay the caller's and outlive the ring. */
 struct ring_half {
-	void __guest **pages; /* [0] = control page; not owned */
-	uint32_t nr_pages;
-	uint32_t size; /* data bytes */
+	const struct guest_hold *pages;
+	uint32_t size; /* data bytes: one page less than there are */
 };
 
 struct ring_counters {
@@ -44,12 +45,17 @@ struct ring_counters {
 
 struct ring {
 	struct ring_half in, out; /* in: we read; out: we write */
-	uint32_t read_index;	  /* ours, not yet published */
-	uint32_t write_index;
-	uint32_t batch_in_start;  /* `in.in`.. of this batch, see ring.c */
-	uint32_t batch_out_start;
-	bool reading;
+	/* The rest is private but for `broken` and `count`. */
+	uint32_t read_index;	  /* ours; published by ring_read_end() */
+	uint32_t read_published;
+	uint32_t read_limit;	  /* peer's write index, loaded and checked */
+	uint32_t write_index;	  /* ours; published by ring_write_end() */
+	uint32_t write_published;
+	uint32_t write_limit;	  /* peer's read index, loaded and checked */
+	bool masked;		  /* we told the peer not to signal us */
+	bool waiting;		  /* we told the peer to signal us room */
 	const char *broken; /* rule the peer broke; NULL = healthy */
+	uint32_t broken_value;
 	struct ring_counters count;
 };
 
@@ -65,27 +71,33 @@ struct ring_packet {
 };
 
 /*
- * Both halves have been checked to have at least one data page. Takes over
- * the indexes found there; our own features word is set. 0, or -EPROTO when
- * the found indexes are outside the ring.
+ * Both halves must have at least one data page (a bug of ours if not). Takes
+ * over the indexes found there; our own features word is set. 0, or -EPROTO
+ * when an index found is outside its ring or no multiple of 8.
  */
 int ring_init(struct ring *ring, struct ring_half in, struct ring_half out);
 
 /*
- * Reading. ring_read() copies the next packet into `buffer` and describes it
- * in *packet, whose pointers go into the buffer: 0, -EAGAIN (empty), -EPROTO.
- * The packet is consumed at once. ring_read_end() publishes, and returns
- * whether the peer must be signalled; *more tells that packets came in the
- * meantime, so the caller shall read on. *more is never set on a broken ring.
+ * Reading. ring_read() copies the next packet into `buffer` (8-byte aligned;
+ * RING_MAX_PACKET bytes take any) and describes it in *packet, whose pointers
+ * go into the buffer: 0, -EAGAIN (empty), -EPROTO (also: bigger than `size`).
+ * The packet is consumed at once; the peer may reuse its room only after
+ * ring_read_end(), which publishes, and returns whether the peer must be
+ * signalled. *more: packets are waiting, because the caller stopped early or
+ * they came in the meantime. The peer will not signal for those, so the caller
+ * shall read on, now or when it can. *more is never set on a broken ring.
  */
 int ring_read(struct ring *ring, void *buffer, uint32_t size,
 	      struct ring_packet *packet);
 bool ring_read_end(struct ring *ring, bool *more);
 
 /*
- * Writing. The payload is the concatenation of two pieces, either may be
- * empty. -EAGAIN: no room; the peer has been asked to signal at `size` bytes.
- * ring_write_end() publishes the batch; returns whether to signal.
+ * Writing. A packet is header (the words before the payload, a multiple of 8;
+ * none for in-band packets and completions), then payload; either may be
+ * empty. Nobody sees it before ring_write_end(), which publishes the batch
+ * and returns whether to signal. -EAGAIN: no room; the peer has been asked to
+ * signal when there is. -EMSGSIZE: bigger than this ring or RING_MAX_PACKET.
+ * -EPROTO: the ring is broken.
  */
 int ring_write(struct ring *ring, uint16_t type, uint16_t flags,
 	       uint64_t transaction, const void *header, uint32_t header_size,
@@ -94,7 +106,8 @@ bool ring_write_end(struct ring *ring);
 
 /* Bytes ring_write() needs for header and payload of this size. */
 uint32_t ring_packet_space(uint32_t header_size, uint32_t payload_size);
-/* Is there room for so many bytes? Asks for a signal if not. */
+/* Is there room for so many bytes? Asks for a signal if not, in vain if it is
+ * more than the ring can ever have. False on a broken ring. */
 bool ring_has_room(struct ring *ring, uint32_t space);
 
 #endif

@@ -43,29 +43,33 @@ struct vmbus_server_config {
 	uint32_t max_version;	     /* 0 = newest known */
 };
 
+/* NULL: no memory. */
 struct vmbus_server *vmbus_server_create(const struct vmbus_server_config *c);
-/* All devices must have been revoked. */
+/* All devices must have been revoked, and no reactor run any more. */
 void vmbus_server_destroy(struct vmbus_server *server);
 
 /* A message of the client arrived (HvPostMessage, type 1). Any thread; it is
  * copied and handled on the server's reactor. -ENOSPC: too many waiting, the
- * caller answers HV_STATUS_INSUFFICIENT_BUFFERS. */
+ * caller answers HV_STATUS_INSUFFICIENT_BUFFERS; -EINVAL: above 240 bytes. */
 int vmbus_server_message(struct vmbus_server *server, uint32_t vp,
 			 const void *payload, size_t size);
 
 /* HvSignalEvent of the client. -ENOENT: no open channel has this connection
- * id. Any thread, no lock. */
+ * id; -EINVAL: it has, but only flag 0. Any thread, no lock. */
 int vmbus_server_signal(struct vmbus_server *server, uint32_t connection,
 			uint16_t flag);
 
 /* The transport can post again. Any thread. */
 void vmbus_server_room(struct vmbus_server *server);
 
-/* The client is gone without a word (reset): closes everything. `done` runs
- * on the server's reactor when no memory of it is held any more. */
+/* The client is gone without a word (reset): forgets what it posted and closes
+ * everything. `done` runs when no memory of it is held any more, which may be
+ * before this returns; devices stay. One reset at a time. Server's reactor, as
+ * `done`, which must not destroy the server. */
 void vmbus_server_reset(struct vmbus_server *server,
 			void (*done)(void *opaque), void *opaque);
 
+/* Server's reactor. */
 void vmbus_server_inspect(struct vmbus_server *server, struct inspect *out);
 
 #endif

@@ -60,7 +60,9 @@ struct disk_info {
 	uint64_t blocks;
 	uint32_t block_size;	      /* bytes, power of two, >= 512 */
 	uint32_t physical_block_size; /* multiple of block_size */
-	uint32_t max_transfer;	      /* bytes per request, multiple of block */
+	/* Bytes per read or write, a multiple of the block; other requests may
+	 * name any number of blocks. */
+	uint32_t max_transfer;
 	uint32_t max_ranges;	      /* ranges per request */
 	/* Address bits that must be 0 between ranges (4095 = every range but
 	 * the first starts, and every one but the last ends, on a page). */
@@ -80,6 +82,9 @@ struct disk_request {
 	uint32_t blocks;
 	uint64_t lba;
 	const struct gpa_range *ranges; /* coalesced; sum = blocks * size */
+	/* Not NULL (then nr_ranges is 0): the data lies here, page-aligned, in
+	 * memory of ours; for what breaks the rules of `struct disk_info`. */
+	void *buffer;
 	void (*done)(struct disk_request *req, enum disk_status status);
 	/* The backend's own, from submit() to done(). */
 	uint64_t backend[40];

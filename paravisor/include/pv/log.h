@@ -54,12 +54,14 @@ int log_set_level(const char *module, enum log_level level);
 			log_write(&log_this, LOG_DEBUG, __VA_ARGS__);      \
 	} while (0)
 
-#define log_warn_limited(...)                                              \
+#define log_limited(level, ...)                                            \
 	do {                                                               \
 		static struct log_limit limit_here;                        \
 		if (log_pass(&log_this, &limit_here))                      \
-			log_write(&log_this, LOG_WARN, __VA_ARGS__);       \
+			log_write(&log_this, level, __VA_ARGS__);          \
 	} while (0)
+#define log_warn_limited(...) log_limited(LOG_WARN, __VA_ARGS__)
+#define log_info_limited(...) log_limited(LOG_INFO, __VA_ARGS__)
 
 /* A broken invariant of ours: prints both values and aborts. */
 #define pv_bug(condition, a, b)                                            \

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * GPADL messages, theory of operation
+ *
+ * Turns the three messages about GPADLs into calls of gpadl.c and answers
+ * them. BODY messages name no channel, so ids of incomplete GPADLs are unique
+ * over all channels; they stand in one list, the last used first, which makes
+ * the usual run of BODY messages for one GPADL cost the same each.
+ *
+ *	HEADER, BODY... --> GPADL_CREATED (success or not)
+ *	TEARDOWN -----+---> GPADL_TORNDOWN
+ *	              +- in use by an open ring -> after the device let go
+ *
+ * Threads: the server's reactor. Failure answers: what creates a GPADL fails
+ * with GPADL_CREATED; a TEARDOWN of an unknown GPADL is recorded and answered
+ * all the same, since the memory is the client's.
+ */
+#include "vmbus_state.h"
+
+#define WORD_SIZE 8u
+
+static void send_created(struct vmbus_server *server, uint32_t channel,
+			 uint32_t id, uint32_t status)
+{
+	struct vmbus_gpadl_created created = {
+		.channel = cpu_to_le32(channel),
+		.gpadl = cpu_to_le32(id),
+		.status = cpu_to_le32(status),
+	};
+
+	server_send(server, VMBUS_GPADL_CREATED, &created, sizeof(created));
+}
+
+static void send_torndown(struct vmbus_server *server, uint32_t id)
+{
+	struct vmbus_gpadl_torndown torndown = { .gpadl = cpu_to_le32(id) };
+
+	server_send(server, VMBUS_GPADL_TORNDOWN, &torndown, sizeof(torndown));
+}
+
+/* Where the pointer to the incomplete GPADL is; points to NULL if nowhere. */
+static struct gpadl **find_partial(struct vmbus_server *server, uint32_t id)
+{
+	struct gpadl **at = &server->partial;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next_partial;
+	return at;
+}
+
+static void drop(struct vmbus_channel_state *st, struct gpadl *gpadl)
+{
+	if (!gpadl->complete) {
+		struct gpadl **at = find_partial(st->server, gpadl->id);
+
+		*at = gpadl->next_partial;
+	}
+	gpadl_remove(&st->gpadls, gpadl);
+	st->server->count.gpadls--;
+}
+
+/* Takes words; `gpadl` is the first of the incomplete ones. */
+static void add_words(struct vmbus_channel_state *st, struct gpadl *gpadl,
+		      uint32_t type, const void *words, size_t bytes)
+{
+	struct vmbus_server *server = st->server;
+	uint32_t channel = st->ch.id, id = gpadl->id;
+	struct refusal refusal;
+
+	if (!gpadl_add(gpadl, words, bytes / WORD_SIZE))
+		return;
+	if (gpadl_check(gpadl, server->config.memory, &refusal)) {
+		server_refuse_for(server, channel, type, &refusal);
+		drop(st, gpadl);
+		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		return;
+	}
+	server->partial = gpadl->next_partial;
+	gpadl->complete = true;
+	send_created(server, channel, id, VMBUS_STATUS_SUCCESS);
+}
+
+void handle_gpadl_header(struct vmbus_server *server, const void *message,
+			 size_t size)
+{
+	const struct vmbus_gpadl_header *header = message;
+	uint32_t channel = le32_to_cpu(header->channel);
+	uint32_t id = le32_to_cpu(header->gpadl);
+	struct vmbus_channel_state *st =
+		server_channel(server, channel, VMBUS_GPADL_HEADER);
+	struct gpadl *gpadl;
+	struct refusal refusal = {
+		.offset = offsetof(struct vmbus_gpadl_header, gpadl),
+		.value = id,
+		.rule = "GPADL id not used by another incomplete one",
+	};
+
+	if (!st) {
+		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		return;
+	}
+	if (*find_partial(server, id) ||
+	    gpadl_begin(&st->gpadls, id, le16_to_cpu(header->range_bytes),
+			le16_to_cpu(header->range_count), &gpadl, &refusal)) {
+		server_refuse_for(server, channel, VMBUS_GPADL_HEADER,
+				  &refusal);
+		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		return;
+	}
+	server->count.gpadls++;
+	gpadl->channel = channel;
+	gpadl->next_partial = server->partial;
+	server->partial = gpadl;
+	add_words(st, gpadl, VMBUS_GPADL_HEADER,
+		  (const uint8_t *)message + sizeof(*header),
+		  size - sizeof(*header));
+}
+
+void handle_gpadl_body(struct vmbus_server *server, const void *message,
+		       size_t size)
+{
+	const struct vmbus_gpadl_body *body = message;
+	uint32_t id = le32_to_cpu(body->gpadl);
+	struct gpadl **at = find_partial(server, id), *gpadl = *at;
+
+	if (!gpadl) {
+		server_refuse(server, 0, VMBUS_GPADL_BODY,
+			      offsetof(struct vmbus_gpadl_body, gpadl), id,
+			      "GPADL was begun and is incomplete");
+		return;
+	}
+	if (size < sizeof(*body) + WORD_SIZE) {
+		server_refuse(server, gpadl->channel, VMBUS_GPADL_BODY,
+			      sizeof(*body), size, "GPADL body has words");
+		return;
+	}
+	*at = gpadl->next_partial;
+	gpadl->next_partial = server->partial;
+	server->partial = gpadl;
+	add_words(server->by_id[gpadl->channel], gpadl, VMBUS_GPADL_BODY,
+		  (const uint8_t *)message + sizeof(*body),
+		  size - sizeof(*body));
+}
+
+void handle_gpadl_teardown(struct vmbus_server *server, const void *message,
+			   size_t size)
+{
+	const struct vmbus_gpadl_teardown *teardown = message;
+	uint32_t channel = le32_to_cpu(teardown->channel);
+	uint32_t id = le32_to_cpu(teardown->gpadl);
+	uint32_t at = offsetof(struct vmbus_gpadl_teardown, gpadl);
+	struct vmbus_channel_state *st =
+		server_channel(server, channel, VMBUS_GPADL_TEARDOWN);
+	struct gpadl *gpadl = st ? gpadl_find(&st->gpadls, id) : NULL;
+
+	(void)size;
+	if (!gpadl) {
+		if (st)
+			server_refuse(server, channel, VMBUS_GPADL_TEARDOWN,
+				      at, id, "GPADL exists on this channel");
+		send_torndown(server, id);
+		return;
+	}
+	if (gpadl->teardown) {
+		server_refuse(server, channel, VMBUS_GPADL_TEARDOWN, at, id,
+			      "GPADL not being torn down yet");
+		return;
+	}
+	if (!gpadl->complete)
+		server_refuse(server, channel, VMBUS_GPADL_TEARDOWN, at, id,
+			      "GPADL complete");
+	if (gpadl->users) {
+		gpadl->teardown = true;
+		return;
+	}
+	drop(st, gpadl);
+	send_torndown(server, id);
+}
+
+void gpadl_answer_teardowns(struct vmbus_channel_state *st)
+{
+	struct gpadl *gpadl, *next;
+
+	for (gpadl = st->gpadls.first; gpadl; gpadl = next) {
+		uint32_t id = gpadl->id;
+
+		next = gpadl->next;
+		if (!gpadl->teardown || gpadl->users)
+			continue;
+		drop(st, gpadl);
+		send_torndown(st->server, id);
+	}
+}
+
+void gpadl_forget_all(struct vmbus_channel_state *st)
+{
+	while (st->gpadls.first)
+		drop(st, st->gpadls.first);
+}

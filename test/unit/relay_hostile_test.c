@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: relay/server.c relay/connection.c relay/channel.c relay/offer.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/guest_driver/guest_driver.c */
+/*
+ * What no guest should say to the VMBus server: each mistake is recorded once
+ * and harms nobody.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pv/violation.h>
+
+#include "test/unit/reactor_inline.h"
+#include "test/unit/relay_world.h"
+
+static void count_done(void *opaque)
+{
+	++*(unsigned int *)opaque;
+}
+
+static void each_mistake_is_recorded_once(void **state)
+{
+	static const struct {
+		uint32_t type;
+		size_t size;
+		uint32_t body[8];
+		unsigned int answers;
+		const char *rule;
+	} bad[] = {
+		{ 0, 8, { 0 }, 0, "message type for the server" },
+		{ 1, 196, { 0 }, 0, "message type for the server" },
+		{ 2, 12, { 1 }, 0, "message type for the server" },
+		{ 4, 8, { 0 }, 0, "message type for the server" },
+		{ 6, 20, { 1 }, 0, "message type for the server" },
+		{ 10, 20, { 1 }, 0, "message type for the server" },
+		{ 12, 12, { 1 }, 0, "message type for the server" },
+		{ 15, 16, { 1 }, 0, "message type for the server" },
+		{ 17, 8, { 0 }, 0, "message type for the server" },
+		{ 18, 28, { 1 }, 0, "message type for the server" },
+		{ 19, 20, { 1 }, 0, "message type for the server" },
+		{ 24, 16, { 1 }, 0, "message type for the server" },
+		{ 25, 24, { 1 }, 0, "message type for the server" },
+		{ 27, 8, { 0 }, 0, "message type for the server" },
+		{ 30, 8, { 0 }, 0, "message type for the server" },
+		{ UINT32_MAX, 8, { 0 }, 0, "message type for the server" },
+		{ 5, 147, { 1 }, 0, "message is complete" },
+		{ 7, 11, { 1 }, 0, "message is complete" },
+		{ 8, 19, { 1 }, 0, "message is complete" },
+		{ 9, 15, { 1 }, 0, "message is complete" },
+		{ 11, 15, { 1 }, 0, "message is complete" },
+		{ 14, 39, { 1 }, 0, "message is complete" },
+		{ 22, 15, { 1 }, 0, "message is complete" },
+		{ 3, 8, { 0 }, 0, "offers requested once in a connection" },
+		{ 5, 148, { 9 }, 1, "channel is offered" },
+		{ 5, 148, { 0 }, 1, "channel is offered" },
+		{ 5, 148, { 4096 }, 1, "channel is offered" },
+		{ 7, 12, { UINT32_MAX }, 0, "channel is offered" },
+		{ 8, 28, { 9, 1 }, 1, "channel is offered" },
+		{ 11, 16, { 9, 1 }, 1, "channel is offered" },
+		{ 13, 12, { 9 }, 0, "channel is offered" },
+		{ 22, 16, { 9, 0 }, 1, "channel is offered" },
+		{ 7, 12, { 2 }, 0, "channel open" },
+		{ 13, 12, { 1 }, 0, "channel closed or rescinded" },
+		{ 22, 16, { 2, 0 }, 1, "channel open, with interrupts" },
+		{ 8, 28, { 1, 1, 0x00000010 }, 1, "GPADL has a range" },
+		{ 8, 28, { 1, 1, 0x00010011 }, 1,
+		  "GPADL length multiple of 8" },
+		{ 8, 36, { 1, 1, 0x00010010, 4096, 0, 99999 }, 1,
+		  "GPADL page in guest RAM" },
+		{ 9, 24, { 0, 42 }, 0, "GPADL was begun and is incomplete" },
+		{ 11, 16, { 1, 42 }, 1, "GPADL exists on this channel" },
+		{ 8, 20, { 1, 43, 0x00010010 }, 0, NULL },
+		{ 9, 16, { 0, 43 }, 0, "GPADL body has words" },
+		{ 8, 20, { 2, 43, 0x00010010 }, 1,
+		  "GPADL id not used by another incomplete one" },
+		{ 11, 16, { 1, 43 }, 1, "GPADL complete" },
+	};
+	struct guest_channel ch;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, VMBUS_VERSION_COPPER);
+	assert_int_equal(guest_open(w.g, &w.offer[0], 2, 0, &ch), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t message[VMBUS_MAX_MESSAGE] = { 0 };
+		uint64_t before = violation_count();
+
+		memcpy(message + 8, bad[i].body, sizeof(bad[i].body));
+		assert_int_equal(guest_post(w.g, bad[i].type, message,
+					    bad[i].size), 0);
+		if (bad[i].rule)
+			expect_violation(before, bad[i].rule);
+		assert_int_equal(w.g->nr_inbox, bad[i].answers);
+		w.g->nr_inbox = 0;
+		expect_echo(&ch, i);
+	}
+	for (size_t size = 0; size < 8; size++) {
+		uint64_t before = violation_count();
+		uint8_t message[8];
+
+		assert_int_equal(guest_post(w.g, 3, message, size), 0);
+		expect_violation(before, "message has a header");
+	}
+	guest_shut(&ch);
+	world_end(&w);
+}
+
+static void messages_have_their_versions(void **state)
+{
+	uint8_t message[VMBUS_MAX_MESSAGE] = { 0 };
+	uint64_t before = violation_count();
+	struct vmbus_tl_connect_result result;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, VMBUS_VERSION_WIN8_1);
+	guest_post(w.g, VMBUS_MODIFY_CHANNEL, message, 16);
+	expect_violation(before, "message type of the agreed version");
+	guest_post(w.g, VMBUS_TL_CONNECT_REQUEST, message, 40);
+	expect_violation(before + 1, "message type of the agreed version");
+	expect_nothing(w.g);
+	assert_int_equal(guest_contact(w.g, VMBUS_VERSION_WIN10_RS5, 0, 0), 0);
+	message[8] = 0xe0;
+	message[24] = 0x5e;
+	guest_post(w.g, VMBUS_TL_CONNECT_REQUEST, message, 56);
+	assert_int_equal(guest_expect(w.g, VMBUS_TL_CONNECT_RESULT, &result,
+				      sizeof(result)), 0);
+	assert_int_equal(le32_to_cpu(result.status),
+			 VMBUS_STATUS_CONNECTION_REFUSED);
+	assert_int_equal(result.endpoint.b[0], 0xe0);
+	assert_int_equal(result.service.b[0], 0x5e);
+	world_end(&w);
+}
+
+static void unfinished_gpadls_are_bounded(void **state)
+{
+	struct vmbus_gpadl_header header = {
+		.channel = cpu_to_le32(1),
+		.range_bytes = cpu_to_le16(65528),
+		.range_count = cpu_to_le16(1),
+	};
+	struct vmbus_gpadl_created created;
+	unsigned int begun = 0;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, VMBUS_VERSION_COPPER);
+	for (uint32_t id = 0; id < 1000; id++) {
+		header.gpadl = cpu_to_le32(id);
+		guest_post(w.g, VMBUS_GPADL_HEADER, &header, sizeof(header));
+		begun += !w.g->nr_inbox;
+		w.g->nr_inbox = 0;
+	}
+	assert_int_equal(begun, 4);
+	/* Their ids are taken on every channel. */
+	header.channel = cpu_to_le32(2);
+	header.gpadl = cpu_to_le32(0);
+	guest_post(w.g, VMBUS_GPADL_HEADER, &header, sizeof(header));
+	assert_int_equal(guest_expect(w.g, VMBUS_GPADL_CREATED, &created,
+				      sizeof(created)), 0);
+	assert_int_not_equal(le32_to_cpu(created.status), 0);
+	/* Taken back half sent. */
+	assert_int_equal(guest_gpadl_teardown(w.g, 1, 0), 0);
+	guest_post(w.g, VMBUS_GPADL_HEADER, &header, sizeof(header));
+	expect_nothing(w.g);
+	assert_int_equal(guest_unload(w.g), 0);
+	world_end(&w);
+}
+
+/* Anything at all, many times: nothing leaks, nothing crashes, and a device
+ * opened after it works. Ids are small, and much is right, so that every state
+ * is reached. */
+static uint32_t seed;
+
+static uint32_t below(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (seed >> 8) % n;
+}
+
+static size_t random_message(uint32_t type, uint32_t *message)
+{
+	message[2] = below(4) ? 1 + below(2) : below(7); /* channel */
+	message[3] = below(3); /* open id, GPADL, VP */
+	message[4] = below(3); /* GPADL of OPEN */
+	message[5] = below(5); /* VP of OPEN */
+	message[6] = 2;	       /* split of OPEN */
+	if (type == VMBUS_GPADL_HEADER) {
+		message[4] = 0x00010028; /* one range of four pages */
+		message[5] = 4 * 4096;
+		message[6] = 0;
+		for (unsigned int page = 0; page < 4; page++)
+			message[7 + 2 * page] = below(1000) +
+						below(50) / 49 * RAM_PAGES;
+		return below(6) ? 60 : 44;
+	}
+	if (type == VMBUS_GPADL_BODY) {
+		message[4] = below(1000);
+		message[5] = 0;
+		message[6] = below(1000);
+		return 32;
+	}
+	if (type == VMBUS_INITIATE_CONTACT) {
+		message[2] = VMBUS_VERSION_COPPER + below(20) / 19;
+		message[4] = VMBUS_SINT;
+		message[5] = message[6] = 0;
+	}
+	return below(8) ? 148 : below(241);
+}
+
+static void random_messages_do_no_harm(void **state)
+{
+	static const uint8_t types[] = { 3, 5, 5, 5, 7, 8, 8, 8, 9, 9, 11,
+					 22, 5, 5, 7, 11 };
+	unsigned int done = 0, resets = 0;
+	struct guest_channel ch;
+	struct world w;
+
+	(void)state;
+	seed = 12345;
+	world_begin(&w, VMBUS_VERSION_COPPER);
+	w.a.dev.max_subchannels = w.a.subchannels = 3;
+	memset(w.g->ram, 0, RAM_PAGES * 4096ul);
+	for (unsigned int i = 0; i < 100000; i++) {
+		uint32_t message[VMBUS_MAX_MESSAGE / 4] = { 0 };
+		uint32_t type = types[below(sizeof(types))];
+
+		if (!below(50))
+			type = below(VMBUS_MESSAGE_TYPES + 1);
+		if (!below(150))
+			type = VMBUS_INITIATE_CONTACT;
+		if (!below(4))
+			w.a.slow = w.b.slow = below(2);
+		if (!below(8)) {
+			echo_let_go(&w.a);
+			echo_let_go(&w.b);
+		}
+		if (!below(2000) && resets == done) {
+			vmbus_server_reset(w.g->server, count_done, &done);
+			resets++;
+		}
+		if (!below(500) && w.b.dev.server)
+			vmbus_revoke(&w.b.dev);
+		else if (!below(20) && !w.b.dev.server)
+			vmbus_offer(w.g->server, &w.b.dev);
+		guest_post(w.g, type, message, random_message(type, message));
+		w.a.ran = below(2);
+		w.g->nr_inbox = 0;
+		if (!below(100))
+			reactor_inline_advance(50 * MS);
+	}
+	print_message("%u and %u opens, %u revokes, %u resets, %llu "
+		      "violations\n", w.a.opened, w.b.opened, w.b.revoked,
+		      resets, (unsigned long long)violation_count());
+	assert_in_range(w.a.opened, 500, 100000);
+	w.a.slow = w.b.slow = false;
+	echo_let_go(&w.a);
+	echo_let_go(&w.b);
+	assert_int_equal(done, resets);
+	vmbus_server_reset(w.g->server, count_done, &done);
+	reactor_inline_drain();
+	assert_int_equal(done, resets + 1);
+	assert_int_equal(w.g->memory.holds, 0);
+	w.g->nr_inbox = 0;
+	w.a.subchannels = 0;
+	if (!w.b.dev.server)
+		assert_int_equal(vmbus_offer(w.g->server, &w.b.dev), 0);
+	w.b.revoked = 0;
+	assert_int_equal(guest_contact(w.g, VMBUS_VERSION_COPPER, 0, 0), 0);
+	world_request_offers(&w);
+	assert_int_equal(w.nr_offers, 2);
+	assert_int_equal(guest_open(w.g, &w.offer[0], 2, 0, &ch), 0);
+	expect_echo(&ch, 1);
+	guest_shut(&ch);
+	world_end(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_mistake_is_recorded_once),
+		cmocka_unit_test(messages_have_their_versions),
+		cmocka_unit_test(unfinished_gpadls_are_bounded),
+		cmocka_unit_test(random_messages_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
