@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reactor, theory of operation
+ *
+ * Owns: a ring (reactor_ring.c), an eventfd, an epoll set, the posted calls,
+ * the timers (sorted by deadline) and the watches of one thread.
+ *
+ * A pass runs in rounds until nothing is left or its budget is spent:
+ *
+ *	posted calls -> expired timers -> io_uring_enter -> completions
+ *
+ * Everything that can be due shows in memory (the queue of calls, the flags
+ * of the ring), so a pass with nothing to do costs a few loads.
+ *
+ * What wakes the thread, all of it by one poll file, the epoll set:
+ *
+ *	other threads     write the eventfd, once per batch of calls
+ *	device, timer     the kernel signals the eventfd (io_uring)
+ *	watched fd        is in the epoll set itself
+ *
+ * The last line is there because io_uring puts the signal for a poll request
+ * off until the end of an RCU grace period, which takes milliseconds while
+ * VTL0 runs. The poll request itself is what a pass sees. It is one-shot and
+ * made anew after fn(), so that a watch is called as long as its descriptor
+ * is readable; its SQE rides on the io_uring_enter of the pass.
+ *
+ * Timers: one io_uring timeout stands for the soonest of them. A timerfd
+ * would cost two system calls per use. While the timeout is outstanding no
+ * timer can be due, so that the clock is not read either.
+ *
+ * Threads: others touch the queue of calls, the stop flag and the eventfd.
+ * The queue is a stack on which posters push and which the thread takes whole
+ * and reverses: calls run in the order in which they were posted.
+ *
+ * Failure answers: when the kernel refuses entries for want of memory, what
+ * could not be queued stays marked and the pass reports work left; the thread
+ * is then woken again after GUEST_SLICE_NS at the latest, so that neither the
+ * work nor the guest starves.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pv/log.h>
+
+#include "reactor.h"
+#include "reactor_ring.h"
+
+LOG_MODULE("reactor");
+
+#define NS_PER_SECOND 1000000000ull
+/* Calls and completions of one pass: tens of microseconds of work. */
+#define PASS_BUDGET 256
+#define PASS_ROUNDS 16
+/* How long VTL0 runs when a pass left work. */
+#define GUEST_SLICE_NS 100000ull
+#define MAX_WATCHES 64
+
+/* A watch's poll request; the kernel may know it longer than the watch is. */
+struct watch_slot {
+	struct uring_op op; /* first */
+	struct reactor *reactor;
+	struct reactor_watch *watch; /* NULL: removed */
+	bool polling;		     /* the request is outstanding */
+	bool cancelling;
+};
+
+struct reactor {
+	unsigned int vp;
+	int wake_fd, poll_fd;
+	bool open;
+	bool work_left; /* of the last pass */
+	atomic_bool stop;
+	struct reactor_call *_Atomic calls; /* newest first */
+
+	struct reactor_timer *timers; /* soonest first */
+	uint64_t expired_until;	      /* deadlines up to here had their turn */
+	struct uring_op timeout_op;
+	struct __kernel_timespec timeout_at;
+	uint64_t timeout_deadline;
+	bool timeout_armed;
+
+	struct watch_slot watch[MAX_WATCHES];
+	bool watches_unsettled; /* some slot could not get its SQE */
+
+	struct reactor_counters counters;
+	struct ring ring;
+};
+
+static __thread struct reactor *current;
+
+/*
+ * An end marker instead of NULL: an empty queue is NULL, so the poster who
+ * finds NULL knows that he has to wake the thread.
+ */
+static struct reactor_call queue_end;
+
+static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra);
+static void poll_done(struct uring_op *op, int32_t res, uint64_t extra);
+
+struct reactor *reactor_create(unsigned int vp)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct reactor *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return NULL;
+	r->vp = vp;
+	r->timeout_op.done = timeout_done;
+	for (unsigned int i = 0; i < MAX_WATCHES; i++) {
+		r->watch[i].op.done = poll_done;
+		r->watch[i].reactor = r;
+	}
+	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wake_fd < 0)
+		goto out_free;
+	r->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (r->poll_fd < 0)
+		goto out_wake_fd;
+	if (epoll_ctl(r->poll_fd, EPOLL_CTL_ADD, r->wake_fd, &event) < 0)
+		goto out_poll_fd;
+	return r;
+out_poll_fd:
+	err = errno;
+	close(r->poll_fd);
+	errno = err;
+out_wake_fd:
+	err = errno;
+	close(r->wake_fd);
+	errno = err;
+out_free:
+	err = errno;
+	free(r);
+	errno = err;
+	return NULL;
+}
+
+void reactor_destroy(struct reactor *r)
+{
+	pv_bug(r->open, r->vp, r->open);
+	close(r->poll_fd);
+	close(r->wake_fd);
+	free(r);
+}
+
+int reactor_open(struct reactor *r, const struct guest_memory *memory,
+		 struct reactor *first)
+{
+	int err;
+
+	pv_bug(current || r->open, current ? current->vp : r->vp, r->vp);
+	err = ring_open(&r->ring, r->wake_fd, &r->counters);
+	if (err)
+		return err;
+	if (memory && first)
+		ring_clone(&r->ring, &first->ring);
+	else if (memory)
+		ring_register(&r->ring, memory);
+	r->open = true;
+	current = r;
+	return 0;
+}
+
+void reactor_close(struct reactor *r)
+{
+	pv_bug(current != r, current ? current->vp : 0, r->vp);
+	ring_close(&r->ring);
+	r->open = false;
+	current = NULL;
+}
+
+int reactor_poll_fd(const struct reactor *r)
+{
+	return r->poll_fd;
+}
+
+bool reactor_is_current(const struct reactor *r)
+{
+	return r == current;
+}
+
+uint64_t reactor_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+void reactor_wake(struct reactor *r)
+{
+	uint64_t one = 1;
+
+	atomic_fetch_add_explicit(&r->counters.wakes, 1, memory_order_relaxed);
+	/* EAGAIN means that the counter is full: then it wakes, too. */
+	if (write(r->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		log_err("eventfd: %s", strerror(errno));
+}
+
+void reactor_stop(struct reactor *r)
+{
+	atomic_store(&r->stop, true);
+	reactor_wake(r);
+}
+
+bool reactor_stopping(const struct reactor *r)
+{
+	return atomic_load(&r->stop);
+}
+
+/* Posted calls. */
+
+void reactor_post(struct reactor *r, struct reactor_call *call)
+{
+	struct reactor_call *head;
+
+	if (atomic_exchange(&call->queued, true))
+		return;
+	head = atomic_load(&r->calls);
+	do
+		call->next = head ? head : &queue_end;
+	while (!atomic_compare_exchange_weak(&r->calls, &head, call));
+	/* Its own thread runs a pass before it sleeps or enters VTL0. */
+	if (!head && r != current)
+		reactor_wake(r);
+}
+
+static unsigned int run_calls(struct reactor *r)
+{
+	struct reactor_call *call, *next, *ordered = &queue_end;
+	unsigned int ran = 0;
+
+	if (!atomic_load_explicit(&r->calls, memory_order_relaxed))
+		return 0;
+	call = atomic_exchange(&r->calls, NULL);
+	for (; call && call != &queue_end; call = next) {
+		next = call->next;
+		call->next = ordered;
+		ordered = call;
+	}
+	for (call = ordered; call != &queue_end; call = next) {
+		next = call->next;
+		/* From here on it may be posted again, or freed by fn. */
+		atomic_store(&call->queued, false);
+		call->fn(call);
+		ran++;
+	}
+	r->counters.calls += ran;
+	return ran;
+}
+
+struct waited_call {
+	struct reactor_call call;
+	void (*fn)(void *arg);
+	void *arg;
+	pthread_mutex_t lock;
+	pthread_cond_t done_changed;
+	bool done;
+};
+
+static void run_waited(struct reactor_call *call)
+{
+	struct waited_call *waited = (struct waited_call *)call;
+
+	waited->fn(waited->arg);
+	pthread_mutex_lock(&waited->lock);
+	waited->done = true;
+	pthread_cond_signal(&waited->done_changed);
+	pthread_mutex_unlock(&waited->lock);
+}
+
+void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
+{
+	struct waited_call waited = {
+		.call = { .fn = run_waited },
+		.fn = fn,
+		.arg = arg,
+	};
+
+	if (reactor_is_current(r)) {
+		fn(arg);
+		return;
+	}
+	pv_bug(current, current->vp, r->vp); /* two could wait for each other */
+	pthread_mutex_init(&waited.lock, NULL);
+	pthread_cond_init(&waited.done_changed, NULL);
+	reactor_post(r, &waited.call);
+	pthread_mutex_lock(&waited.lock);
+	while (!waited.done)
+		pthread_cond_wait(&waited.done_changed, &waited.lock);
+	pthread_mutex_unlock(&waited.lock);
+	pthread_cond_destroy(&waited.done_changed);
+	pthread_mutex_destroy(&waited.lock);
+}
+
+/* Timers. */
+
+void reactor_timer_arm(struct reactor *r, struct reactor_timer *timer,
+		       uint64_t deadline)
+{
+	struct reactor_timer **at = &r->timers;
+
+	reactor_timer_cancel(r, timer);
+	/* A timer that arms itself in the past waits for the next turn. */
+	if (deadline <= r->expired_until)
+		deadline = r->expired_until + 1;
+	/* Behind its equals, so that equal deadlines expire as armed. */
+	while (*at && (*at)->deadline <= deadline)
+		at = &(*at)->next;
+	timer->deadline = deadline;
+	timer->next = *at;
+	timer->armed = true;
+	*at = timer;
+}
+
+void reactor_timer_cancel(struct reactor *r, struct reactor_timer *timer)
+{
+	struct reactor_timer **at = &r->timers;
+
+	if (!timer->armed)
+		return;
+	while (*at != timer)
+		at = &(*at)->next;
+	*at = timer->next;
+	timer->armed = false;
+}
+
+static void run_timers(struct reactor *r)
+{
+	struct reactor_timer *timer;
+	uint64_t now;
+
+	/* The timeout comes with the soonest deadline, or before it. */
+	if (!r->timers || (r->timeout_armed &&
+			   r->timers->deadline >= r->timeout_deadline))
+		return;
+	now = reactor_now();
+	r->expired_until = now;
+	while ((timer = r->timers) && timer->deadline <= now) {
+		r->timers = timer->next;
+		timer->armed = false;
+		r->counters.timers++;
+		timer->fn(timer);
+	}
+}
+
+static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra)
+{
+	struct reactor *r = (struct reactor *)((char *)op -
+		offsetof(struct reactor, timeout_op));
+
+	(void)res;
+	(void)extra;
+	r->timeout_armed = false;
+}
+
+/* Has the kernel wake us at `deadline`; an outstanding timeout that comes
+ * sooner is good enough. False when it can not be asked. */
+static bool wake_at(struct reactor *r, uint64_t deadline)
+{
+	struct io_uring_sqe *sqe;
+
+	if (r->timeout_armed && r->timeout_deadline <= deadline)
+		return true;
+	sqe = ring_sqe(&r->ring, r->timeout_armed ? NULL : &r->timeout_op);
+	if (!sqe)
+		return false;
+	r->timeout_at.tv_sec = (long long)(deadline / NS_PER_SECOND);
+	r->timeout_at.tv_nsec = (long long)(deadline % NS_PER_SECOND);
+	/* An update may find that the timeout has just passed: good, too. */
+	if (r->timeout_armed)
+		io_uring_prep_timeout_update(sqe, &r->timeout_at,
+					     (uintptr_t)&r->timeout_op,
+					     IORING_TIMEOUT_ABS);
+	else
+		io_uring_prep_timeout(sqe, &r->timeout_at, 0,
+				      IORING_TIMEOUT_ABS);
+	r->timeout_deadline = deadline;
+	r->timeout_armed = true;
+	return true;
+}
+
+/* Watches. */
+
+/* Makes the kernel's idea of a slot what ours is. */
+static void settle(struct watch_slot *slot)
+{
+	struct reactor *r = slot->reactor;
+	bool want = slot->watch != NULL;
+	struct io_uring_sqe *sqe;
+
+	if (want == slot->polling || slot->cancelling)
+		return;
+	sqe = ring_sqe(&r->ring, want ? &slot->op : NULL);
+	if (!sqe) {
+		r->watches_unsettled = true;
+		return;
+	}
+	if (want) {
+		io_uring_prep_poll_add(sqe, slot->watch->fd, POLLIN);
+		slot->polling = true;
+	} else {
+		io_uring_prep_poll_remove(sqe, (uintptr_t)&slot->op);
+		slot->cancelling = true;
+	}
+}
+
+static void poll_done(struct uring_op *op, int32_t res, uint64_t extra)
+{
+	struct watch_slot *slot = (struct watch_slot *)op;
+
+	(void)extra;
+	slot->polling = false;
+	slot->cancelling = false;
+	if (!slot->watch)
+		return;
+	if (res < 0) {
+		/* Closed before it was removed: nobody would come back. */
+		log_err("VP %u: watched descriptor %d: %s", slot->reactor->vp,
+			slot->watch->fd, strerror(-res));
+		return;
+	}
+	slot->watch->fn(slot->watch);
+	/* fn may have removed the watch, and even put another in its place. */
+	settle(slot);
+}
+
+int reactor_watch_add(struct reactor *r, struct reactor_watch *watch)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct watch_slot *slot = r->watch;
+
+	pv_bug(r != current, r->vp, watch->fd);
+	/* A slot stays taken until the kernel has forgotten its request. */
+	while (slot < r->watch + MAX_WATCHES && (slot->watch || slot->polling))
+		slot++;
+	if (slot == r->watch + MAX_WATCHES)
+		return -EMFILE;
+	if (epoll_ctl(r->poll_fd, EPOLL_CTL_ADD, watch->fd, &event) < 0)
+		return -errno;
+	slot->watch = watch;
+	settle(slot);
+	return 0;
+}
+
+void reactor_watch_remove(struct reactor *r, struct reactor_watch *watch)
+{
+	pv_bug(r != current, r->vp, watch->fd);
+	for (unsigned int i = 0; i < MAX_WATCHES; i++) {
+		struct watch_slot *slot = &r->watch[i];
+
+		if (slot->watch != watch)
+			continue;
+		slot->watch = NULL;
+		epoll_ctl(r->poll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+		settle(slot);
+	}
+}
+
+static void settle_watches(struct reactor *r)
+{
+	r->watches_unsettled = false;
+	for (unsigned int i = 0; i < MAX_WATCHES; i++)
+		settle(&r->watch[i]);
+}
+
+/* The pass. */
+
+static bool work_due(const struct reactor *r)
+{
+	return atomic_load(&r->calls) || ring_due(&r->ring) ||
+	       io_uring_cq_ready(&r->ring.uring) || r->watches_unsettled;
+}
+
+bool reactor_pass(struct reactor *r)
+{
+	unsigned int done = 0, rounds = 0;
+	bool refused = false;
+
+	r->counters.passes++;
+	for (;;) {
+		done += run_calls(r);
+		run_timers(r);
+		if (r->watches_unsettled)
+			settle_watches(r);
+		if (r->timers && !wake_at(r, r->timers->deadline))
+			refused = true;
+		if (ring_due(&r->ring) && ring_enter(&r->ring))
+			refused = true;
+		if (done < PASS_BUDGET)
+			done += ring_reap(&r->ring, PASS_BUDGET - done);
+		if (!work_due(r) && (r->timeout_armed || !r->timers))
+			break;
+		if (refused || done >= PASS_BUDGET || ++rounds == PASS_ROUNDS)
+			goto out_work_left;
+	}
+	r->work_left = false;
+	return false;
+out_work_left:
+	r->counters.over_budget++;
+	r->work_left = true;
+	/* Submitted at once: the next pass may be long in coming. */
+	if (!wake_at(r, reactor_now() + GUEST_SLICE_NS) ||
+	    ring_enter(&r->ring))
+		reactor_wake(r);
+	return true;
+}
+
+void reactor_wait(struct reactor *r, uint64_t deadline)
+{
+	struct pollfd poll_file = { .fd = r->poll_fd, .events = POLLIN };
+	struct timespec timeout, *limit = NULL;
+	uint64_t count;
+
+	if (r->work_left || work_due(r))
+		return;
+	if (deadline != UINT64_MAX) {
+		uint64_t now = reactor_now();
+		uint64_t left = deadline > now ? deadline - now : 0;
+
+		timeout.tv_sec = (time_t)(left / NS_PER_SECOND);
+		timeout.tv_nsec = (long)(left % NS_PER_SECOND);
+		limit = &timeout;
+	}
+	if (ppoll(&poll_file, 1, limit, NULL) <= 0)
+		return;
+	/* EAGAIN: it was a watched descriptor. */
+	if (read(r->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_err("eventfd: %s", strerror(errno));
+}
+
+void reactor_loop(struct reactor *r)
+{
+	for (;;) {
+		bool more = reactor_pass(r);
+
+		if (reactor_stopping(r) && !more)
+			return;
+		if (!more)
+			reactor_wait(r, UINT64_MAX);
+	}
+}
+
+/* What backends and inspect see. */
+
+struct io_uring_sqe *uring_sqe(struct reactor *r, struct uring_op *op)
+{
+	pv_bug(r != current, r->vp, 0);
+	return ring_sqe(&r->ring, op);
+}
+
+int uring_buffer(const struct reactor *r, const void *va, uint64_t len)
+{
+	return ring_buffer(&r->ring, va, len);
+}
+
+const struct reactor_counters *reactor_counters(const struct reactor *r)
+{
+	return &r->counters;
+}
+
+void reactor_describe(void *reactor, struct inspect *out)
+{
+	struct reactor *r = reactor;
+
+	inspect_u64(out, "passes", r->counters.passes);
+	inspect_u64(out, "enters", r->counters.enters);
+	inspect_u64(out, "sqes", r->counters.sqes);
+	inspect_u64(out, "cqes", r->counters.cqes);
+	inspect_u64(out, "calls", r->counters.calls);
+	inspect_u64(out, "timers", r->counters.timers);
+	inspect_u64(out, "over_budget", r->counters.over_budget);
+	inspect_u64(out, "wakes", atomic_load(&r->counters.wakes));
+	inspect_u64(out, "registered_buffers", r->ring.nr_buffers);
+}
