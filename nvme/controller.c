@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Controllers, theory of operation
+ *
+ * A controller is known by the VMBus instance GUID of the virtual PCI device
+ * it sits on, because that is what a host can promise; nvme0, nvme1 and PCI
+ * domains are given out in the order of arrival. The kernel shows the chain:
+ *
+ *	/sys/bus/vmbus/devices/GUID/		the VMBus device
+ *	   pciDDDD:00/				its PCI root (a domain each)
+ *	      DDDD:00:00.0/			the function
+ *	         nvme/nvmeN/			the controller: state
+ *	            nvmeNnM/			a namespace: nsid, queue/
+ *	/dev/ngNnM				its generic device
+ *
+ * M counts namespaces as they are found; the identifier is in `nsid`.
+ *
+ * Nothing here waits and nothing is kept: the caller looks again until its
+ * deadline. What is not there is -ENOENT and not logged.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller.h"
+
+/* Appends "/NAME" to `path`. False: too long. */
+static bool descend(char *path, const char *name)
+{
+	size_t len = strlen(path);
+	int n = snprintf(path + len, NVME_PATH_SIZE - len, "/%s", name);
+
+	return n > 0 && (size_t)n < NVME_PATH_SIZE - len;
+}
+
+/* Appends the entry of `path` that begins with `prefix`. */
+static int descend_to(char *path, const char *prefix)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int err = -ENOENT;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)))
+			continue;
+		err = descend(path, entry->d_name) ? 0 : -ENAMETOOLONG;
+		break;
+	}
+	closedir(dir);
+	return err;
+}
+
+/* First line of a file, without its end. */
+static int read_text(const char *path, const char *name, char *text,
+		     size_t size)
+{
+	char file[NVME_PATH_SIZE];
+	ssize_t n;
+	int fd;
+
+	if (snprintf(file, sizeof(file), "%s/%s", path, name) >=
+	    (int)sizeof(file))
+		return -ENAMETOOLONG;
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);
+	close(fd);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return 0;
+}
+
+static int read_number(const char *path, const char *name, uint64_t *value)
+{
+	char text[32], *end;
+	int err = read_text(path, name, text, sizeof(text));
+
+	if (err)
+		return err;
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	return errno || end == text || *end ? -EINVAL : 0;
+}
+
+int controller_find(const char *root, const struct guid *device, char *path)
+{
+	char guid[GUID_TEXT_SIZE], *pci, domain[16];
+	int err;
+
+	if (snprintf(path, NVME_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s", root,
+		     guid_print(device, guid)) >= NVME_PATH_SIZE)
+		return -ENAMETOOLONG;
+	err = descend_to(path, "pci");
+	if (err)
+		return err;
+	/* pciDDDD:00 holds functions of the name DDDD:... */
+	pci = strrchr(path, '/') + strlen("/pci");
+	if (snprintf(domain, sizeof(domain), "%.*s:", (int)strcspn(pci, ":"),
+		     pci) >= (int)sizeof(domain))
+		return -ENOENT;
+	err = descend_to(path, domain);
+	if (!err)
+		err = descend_to(path, "nvme"); /* the class */
+	if (!err)
+		err = descend_to(path, "nvme"); /* and the controller */
+	return err;
+}
+
+bool controller_is_live(const char *path)
+{
+	char state[32];
+
+	return read_text(path, "state", state, sizeof(state)) == 0 &&
+	       !strcmp(state, "live");
+}
+
+int controller_namespace(const char *path, uint32_t nsid, char *name)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int err = -ENOENT;
+
+	if (!dir)
+		return -errno;
+	while (err && (entry = readdir(dir))) {
+		char file[NVME_PATH_SIZE];
+		uint64_t value;
+
+		if (strncmp(entry->d_name, "nvme", 4) ||
+		    strlen(entry->d_name) >= NVME_NAME_SIZE ||
+		    snprintf(file, sizeof(file), "%s/nsid", entry->d_name) >=
+			    (int)sizeof(file) ||
+		    read_number(path, file, &value) || value != nsid)
+			continue;
+		strcpy(name, entry->d_name);
+		err = 0;
+	}
+	closedir(dir);
+	return err;
+}
+
+int controller_limits(const char *path, const char *name,
+		      struct queue_limits *limits)
+{
+	uint64_t kib, segments, mask, alignment, read_only;
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} attribute[] = {
+		{ "queue/max_hw_sectors_kb", &kib },
+		{ "queue/max_segments", &segments },
+		{ "queue/virt_boundary_mask", &mask },
+		{ "queue/dma_alignment", &alignment },
+		{ "queue/discard_max_hw_bytes", &limits->discard_bytes },
+		{ "queue/write_zeroes_max_bytes", &limits->zeroes_bytes },
+		{ "ro", &read_only },
+	};
+	char dir[NVME_PATH_SIZE];
+
+	if (snprintf(dir, sizeof(dir), "%s/%s", path, name) >=
+	    (int)sizeof(dir))
+		return -ENAMETOOLONG;
+	for (size_t i = 0; i < sizeof(attribute) / sizeof(attribute[0]); i++) {
+		int err = read_number(dir, attribute[i].name,
+				      attribute[i].value);
+
+		if (err)
+			return err;
+	}
+	if (!kib || kib > UINT32_MAX || !segments || segments > UINT16_MAX ||
+	    mask > UINT32_MAX || alignment >= 4096)
+		return -EINVAL;
+	limits->max_bytes = kib * 1024;
+	limits->max_segments = (uint32_t)segments;
+	limits->gap_mask = (uint32_t)mask;
+	limits->alignment = (uint32_t)alignment + 1; /* the file has a mask */
+	limits->read_only = read_only != 0;
+	return 0;
+}
+
+int controller_open_generic(const char *root, const char *name)
+{
+	char file[NVME_PATH_SIZE];
+	int fd;
+
+	/* nvme0n1 -> ng0n1 */
+	if (snprintf(file, sizeof(file), "%s/dev/ng%s", root,
+		     name + strlen("nvme")) >= (int)sizeof(file))
+		return -ENAMETOOLONG;
+	fd = open(file, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}

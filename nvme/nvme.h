@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * NVMe namespaces as disks: what the composition root needs of this module.
+ *
+ * The kernel's driver owns the controller; this module finds it, asks libnvme
+ * what it can do, and sends NVM commands by io_uring passthrough, data going
+ * between device and guest memory without a copy.
+ */
+#ifndef NVME_H
+#define NVME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pv/disk.h>
+#include <pv/guest_memory.h>
+
+#include "guid.h"
+
+struct nvme_config {
+	struct guid device; /* VMBus instance of the virtual PCI device */
+	uint32_t nsid;	    /* namespace identifier, from 1 */
+	bool read_only;
+	uint32_t wait_ms; /* for controller, namespace and device node */
+};
+
+/*
+ * Waits for the controller of `config->device` and its namespace, and makes a
+ * disk of it; disk->ops is how it is used from then on. `memory` outlives the
+ * disk. Blocks up to wait_ms and for a few Admin commands: before the guest
+ * runs, or on a thread of its own.
+ *
+ * 0 or -errno, logged: -ETIMEDOUT not there (in time), -EOPNOTSUPP a format
+ * that is not supported, -EINVAL identify data that contradict themselves.
+ */
+int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
+	      struct disk **disk);
+
+/*
+ * Shows that the device reaches guest memory: reads the first block once into
+ * a buffer of our own and once to `gpa`, without a copy, and compares. When
+ * they differ or the read fails, all data of the disk are copied from then
+ * on. `gpa` is a page-aligned page of guest RAM that nobody uses yet; its
+ * content is lost.
+ *
+ * Own thread of the queue's reactor, asynchronous: done() follows on it.
+ * -ENOMEM, -EINVAL: not started, done() never runs.
+ */
+int nvme_self_test(struct disk_queue *queue, uint64_t gpa,
+		   void (*done)(void *arg, bool zero_copy), void *arg);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Self-test, theory of operation
+ *
+ * The kernel lets us register guest memory, but what makes that possible is
+ * no promise of its (device memory mapped by huge pages), so that it is shown
+ * at each start, by the device:
+ *
+ *	read block 0, copied --> turn every byte over --> read it, direct
+ *	                                                        |
+ *	                                     equal? zero copy : copy_all
+ *
+ * Both reads go to the same page of guest RAM; turning the bytes over makes a
+ * read that arrives elsewhere, or not at all, differ in every byte.
+ *
+ * Threads: the queue's reactor. Failure answers: any failure means copy_all;
+ * a disk that can not even be read is shown by its first real request.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pv/log.h>
+
+#include "namespace.h"
+
+LOG_MODULE("nvme");
+
+struct self_test {
+	struct disk_request req; /* first */
+	struct disk_queue *queue;
+	struct gpa_range range;
+	uint64_t direct_bytes; /* of the queue, before */
+	void (*done)(void *arg, bool zero_copy);
+	void *arg;
+	uint8_t block[GUEST_PAGE_SIZE]; /* as it was read the first time */
+};
+
+static void end(struct self_test *test, const char *failure)
+{
+	struct namespace *ns = test->queue->ns;
+
+	if (failure) {
+		log_warn("%s: self-test of direct transfer: %s: data will be "
+			 "copied", ns->name, failure);
+		atomic_store(&ns->copy_all, true);
+	}
+	test->done(test->arg, !failure);
+	free(test);
+}
+
+static void second_read(struct disk_request *req, enum disk_status status)
+{
+	struct self_test *test = (struct self_test *)req;
+	struct namespace *ns = test->queue->ns;
+	uint8_t block[GUEST_PAGE_SIZE];
+
+	if (status != DISK_OK)
+		end(test, disk_status_text(status));
+	else if (guest_memory_read(ns->memory, test->range.gpa, block,
+				   test->range.len) ||
+		 memcmp(block, test->block, test->range.len))
+		end(test, "data went elsewhere");
+	else if (test->queue->counters.direct_bytes == test->direct_bytes)
+		end(test, "guest memory is not registered");
+	else
+		end(test, NULL);
+}
+
+static void first_read(struct disk_request *req, enum disk_status status)
+{
+	struct self_test *test = (struct self_test *)req;
+	struct guest_memory *memory = test->queue->ns->memory;
+	uint64_t gpa = test->range.gpa;
+
+	if (status != DISK_OK) {
+		end(test, disk_status_text(status));
+		return;
+	}
+	guest_memory_read(memory, gpa, test->block, test->range.len);
+	for (uint32_t i = 0; i < test->range.len; i++)
+		test->block[i] ^= 0xff;
+	guest_memory_write(memory, gpa, test->block, test->range.len);
+	for (uint32_t i = 0; i < test->range.len; i++)
+		test->block[i] ^= 0xff;
+	test->direct_bytes = test->queue->counters.direct_bytes;
+	req->done = second_read;
+	passthrough_submit(test->queue, &req, 1);
+}
+
+int nvme_self_test(struct disk_queue *queue, uint64_t gpa,
+		   void (*done)(void *arg, bool zero_copy), void *arg)
+{
+	struct namespace *ns = queue->ns;
+	struct self_test *test;
+
+	if (gpa % GUEST_PAGE_SIZE ||
+	    !guest_memory_good(ns->memory, (struct gpa_range){
+			gpa, ns->info.block_size }))
+		return -EINVAL;
+	test = calloc(1, sizeof(*test));
+	if (!test)
+		return -ENOMEM;
+	test->queue = queue;
+	test->range.gpa = gpa;
+	test->range.len = ns->info.block_size;
+	test->done = done;
+	test->arg = arg;
+	test->req.op = DISK_READ;
+	test->req.blocks = 1;
+	test->req.ranges = &test->range;
+	test->req.nr_ranges = 1;
+	test->req.done = first_read;
+	passthrough_submit_copied(queue, &test->req);
+	return 0;
+}

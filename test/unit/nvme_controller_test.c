@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: nvme/controller.c include/guid.c */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nvme/controller.h"
+
+#define DEVICE "00112233-4455-6677-8899-aabbccddeeff"
+#define PCI "/sys/bus/vmbus/devices/" DEVICE "/pci6677:00"
+#define CONTROLLER PCI "/6677:00:00.0/nvme/nvme3"
+
+static char root[] = "/tmp/nvme_controller_test.XXXXXX";
+static struct guid device;
+
+/* Writes a file below the root, with the directories it needs. */
+static void put(const char *path, const char *text)
+{
+	char file[NVME_PATH_SIZE];
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s%s", root, path);
+	for (char *at = file + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+		*at = '\0';
+		mkdir(file, 0700);
+		*at = '/';
+	}
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void put_namespace(const char *name, const char *nsid)
+{
+	static const char *const values[][2] = {
+		{ "queue/max_hw_sectors_kb", "512\n" },
+		{ "queue/max_segments", "129\n" },
+		{ "queue/virt_boundary_mask", "4095\n" },
+		{ "queue/dma_alignment", "3\n" },
+		{ "queue/discard_max_hw_bytes", "2199023255040\n" },
+		{ "queue/write_zeroes_max_bytes", "131072\n" },
+		{ "ro", "0\n" },
+	};
+	char path[NVME_PATH_SIZE];
+
+	snprintf(path, sizeof(path), CONTROLLER "/%s/nsid", name);
+	put(path, nsid);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		snprintf(path, sizeof(path), CONTROLLER "/%s/%s", name,
+			 values[i][0]);
+		put(path, values[i][1]);
+	}
+}
+
+static int make_root(void **state)
+{
+	(void)state;
+	strcpy(root + strlen(root) - 6, "XXXXXX");
+	return mkdtemp(root) && !guid_parse(DEVICE, &device) ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	return system(command);
+}
+
+static void a_controller_is_found_by_its_device(void **state)
+{
+	char path[NVME_PATH_SIZE], want[NVME_PATH_SIZE];
+
+	(void)state;
+	assert_int_equal(controller_find(root, &device, path), -ENOENT);
+	put(PCI "/pci_bus/x", "");
+	assert_int_equal(controller_find(root, &device, path), -ENOENT);
+	put(PCI "/6677:00:00.0/vendor", "0x1414\n");
+	assert_int_equal(controller_find(root, &device, path), -ENOENT);
+	put(CONTROLLER "/state", "resetting\n");
+	/* another device's controller */
+	put("/sys/bus/vmbus/devices/10112233-4455-6677-8899-aabbccddeeff/"
+	    "pci0001:00/0001:00:00.0/nvme/nvme0/state", "live\n");
+	assert_int_equal(controller_find(root, &device, path), 0);
+	snprintf(want, sizeof(want), "%s" CONTROLLER, root);
+	assert_string_equal(path, want);
+	assert_false(controller_is_live(path));
+	put(CONTROLLER "/state", "live\n");
+	assert_true(controller_is_live(path));
+}
+
+static void a_namespace_is_found_by_its_identifier(void **state)
+{
+	char path[NVME_PATH_SIZE], name[NVME_NAME_SIZE];
+
+	(void)state;
+	put(CONTROLLER "/state", "live\n");
+	assert_int_equal(controller_find(root, &device, path), 0);
+	assert_int_equal(controller_namespace(path, 1, name), -ENOENT);
+	put_namespace("nvme3n1", "9\n");
+	put_namespace("nvme3n2", "1\n");
+	put(CONTROLLER "/ng3n5/dev", "240:0\n"); /* not a block device */
+	put(CONTROLLER "/nvme3n4/nsid", "x\n");
+	assert_int_equal(controller_namespace(path, 1, name), 0);
+	assert_string_equal(name, "nvme3n2");
+	assert_int_equal(controller_namespace(path, 9, name), 0);
+	assert_string_equal(name, "nvme3n1");
+	assert_int_equal(controller_namespace(path, 2, name), -ENOENT);
+}
+
+static void limits_are_the_queues(void **state)
+{
+	struct queue_limits limits;
+	char path[NVME_PATH_SIZE];
+
+	(void)state;
+	put_namespace("nvme3n1", "1\n");
+	assert_int_equal(controller_find(root, &device, path), 0);
+	assert_int_equal(controller_limits(path, "nvme3n1", &limits), 0);
+	assert_int_equal(limits.max_bytes, 512 * 1024);
+	assert_int_equal(limits.max_segments, 129);
+	assert_int_equal(limits.gap_mask, 4095);
+	assert_int_equal(limits.alignment, 4);
+	assert_int_equal(limits.discard_bytes, 2199023255040);
+	assert_int_equal(limits.zeroes_bytes, 131072);
+	assert_false(limits.read_only);
+	put(CONTROLLER "/nvme3n1/ro", "1\n");
+	assert_int_equal(controller_limits(path, "nvme3n1", &limits), 0);
+	assert_true(limits.read_only);
+}
+
+static void limits_that_make_no_sense(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "queue/max_hw_sectors_kb", "0\n" },
+		{ "queue/max_hw_sectors_kb", "99999999999999999999\n" },
+		{ "queue/max_segments", "0\n" },
+		{ "queue/max_segments", "many\n" },
+		{ "queue/virt_boundary_mask", "18446744073709551615\n" },
+		{ "queue/dma_alignment", "4096\n" },
+		{ "queue/dma_alignment", "\n" },
+	};
+	struct queue_limits limits;
+	char path[NVME_PATH_SIZE], file[NVME_PATH_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		put_namespace("nvme3n1", "1\n");
+		snprintf(file, sizeof(file), CONTROLLER "/nvme3n1/%s",
+			 bad[i][0]);
+		put(file, bad[i][1]);
+		assert_int_equal(controller_find(root, &device, path), 0);
+		assert_int_equal(controller_limits(path, "nvme3n1", &limits),
+				 -EINVAL);
+	}
+	assert_int_equal(controller_limits(path, "nvme3n7", &limits),
+			 -ENOENT);
+}
+
+static void the_generic_device_has_the_same_numbers(void **state)
+{
+	int fd;
+
+	(void)state;
+	assert_int_equal(controller_open_generic(root, "nvme3n2"), -ENOENT);
+	put("/dev/ng3n2", "");
+	fd = controller_open_generic(root, "nvme3n2");
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_controller_is_found_by_its_device),
+		TEST(a_namespace_is_found_by_its_identifier),
+		TEST(limits_are_the_queues),
+		TEST(limits_that_make_no_sense),
+		TEST(the_generic_device_has_the_same_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
