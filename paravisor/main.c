@@ -1,20 +1,711 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The paravisor daemon: composition root.
  *
  * This is the only file that sees every module; it builds the objects and
  * connects their tables. Nothing below it knows what it is connected to.
+ *
+ *	device tree, settings
+ *	      |
+ *	partition: VTL0's memory, VPs, intercepts
+ *	      |  ports, MMIO        |  messages, signals
+ *	   chipset               VMBus server <- devices
+ *	      |  bytes of COM1/2    |  holds, reactors
+ *	serial clients on the host's VMBus; guest emulation transport: its end
+ *
+ *	storvsp <- SCSI <- disks: NVMe namespaces
+ *
+ * Threads: main() itself, which builds all, waits for devices and then serves
+ * inspect, and one per VP. What touches objects of the server or the chipset's
+ * channels runs on VP 0's reactor.
+ *
+ * Failure: without VTL's devices or a device tree the daemon ends, and with it
+ * VTL2. Once VPs are up, a VTL0 that cannot be started is reported to the
+ * host; VTL2 stays.
  */
+#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pv/log.h>
 
+#include "nvme/nvme.h"
+#include "relay/message_pipe.h"
+#include "relay/serial.h"
+#include "relay/server.h"
+#include "relay/storvsp.h"
+#include "relay/vmbus_reg.h"
+
+#include "boot_linux.h"
+#include "chipset/chipset.h"
+#include "device_tree.h"
+#include "diag_inspect.h"
+#include "get_notify.h"
+#include "host_channel.h"
 #include "log_sink.h"
+#include "partition.h"
+#include "reactor.h"
+#include "settings.h"
 
 LOG_MODULE("paravisor");
+
+#define DEVICE_TREE "/proc/device-tree"
+/* Connections that a guest's kernel posts to: version 5.0 and later say 4. */
+#define CONNECTION_OLD 1u
+#define CONNECTION_NEW 4u
+/* For a device that VTL2's kernel is still bringing up, and for a first read
+ * of it. */
+#define DEVICE_WAIT_MS 10000u
+#define SELF_TEST_SECONDS 10
+
+/* A channel of the host's bus with a message pipe on it. */
+struct host_pipe {
+	struct host_channel channel;
+	struct guest_hold *pages;
+	struct ring ring;
+	struct message_pipe pipe;
+};
+
+struct com_port {
+	struct serial_client client;
+	struct host_pipe host;
+};
+
+struct image {
+	const char *name;
+	void *bytes; /* NULL: there is none */
+	size_t size;
+};
+
+static struct daemon {
+	struct device_tree tree;
+	struct settings settings;
+	bool settings_good;
+	struct image kernel, initrd;
+	char command_line[2 * 2048];
+	struct partition partition;
+	struct chipset chipset;
+	struct com_port com[CHIPSET_COMS];
+	struct get_notify get;
+	struct host_pipe get_host;
+	struct vmbus_server *vmbus;
+	struct inspect_entry vmbus_inspect;
+	struct disk *disk[SETTINGS_MAX_CONTROLLERS][SETTINGS_MAX_LUNS];
+	struct storvsp *storvsp[SETTINGS_MAX_CONTROLLERS];
+} self;
+
+/* ---- VTL0's images ---- */
+
+static bool inside(const struct dt_range *outer, const struct dt_range *range)
+{
+	return range->gpa >= outer->gpa &&
+	       range->size <= outer->size &&
+	       range->gpa - outer->gpa <= outer->size - range->size;
+}
+
+/*
+ * What lies in VTL2's RAM stays as it is. What the host put into VTL0's RAM is
+ * the guest's when it runs, so a later start needs a copy.
+ */
+static int take_image(struct daemon *d, const struct dt_range *range,
+		      struct image *image)
+{
+	uint64_t bytes = (range->size + GUEST_PAGE_SIZE - 1) &
+			 ~(uint64_t)(GUEST_PAGE_SIZE - 1);
+	void *map;
+
+	if (!range->size)
+		return 0;
+	map = mshv_map(&d->partition.mshv, NULL, range->gpa, bytes);
+	if (!map) {
+		log_err("%s: %s", image->name, strerror(errno));
+		return -errno;
+	}
+	image->bytes = map;
+	image->size = range->size;
+	if (inside(&d->tree.vtl2_ram, range))
+		return 0;
+	image->bytes = malloc(range->size);
+	if (image->bytes)
+		memcpy(image->bytes, map, range->size);
+	else
+		log_err("%s: no memory for a copy of %llu bytes", image->name,
+			(unsigned long long)range->size);
+	munmap(map, bytes);
+	return image->bytes ? 0 : -ENOMEM;
+}
+
+static int take_images(struct daemon *d)
+{
+	int ret;
+
+	d->kernel.name = "VTL0 kernel";
+	d->initrd.name = "VTL0 initrd";
+	snprintf(d->command_line, sizeof(d->command_line), "%s%s%s",
+		 d->tree.command_line ? d->tree.command_line : "",
+		 d->tree.command_line && d->tree.append ? " " : "",
+		 d->tree.append ? d->tree.append : "");
+	ret = take_image(d, &d->tree.kernel, &d->kernel);
+	return ret ? ret : take_image(d, &d->tree.initrd, &d->initrd);
+}
+
+/* ---- the host's channels ---- */
+
+static void host_pipe_signal(void *opaque)
+{
+	host_channel_signal(opaque);
+}
+
+/* One hold per page, as rings take them; these pages are our own. */
+static int ring_on_channel(struct host_pipe *hp)
+{
+	uint32_t n = hp->channel.nr_pages;
+	struct ring_half in = { .size = (n - 1) * GUEST_PAGE_SIZE };
+	struct ring_half out = in;
+
+	hp->pages = calloc(2ul * n, sizeof(*hp->pages));
+	if (!hp->pages)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		hp->pages[i].va = hp->channel.out_pages[i];
+		hp->pages[n + i].va = hp->channel.in_pages[i];
+		hp->pages[i].len = hp->pages[n + i].len = GUEST_PAGE_SIZE;
+	}
+	out.pages = hp->pages;
+	in.pages = hp->pages + n;
+	return ring_init(&hp->ring, in, out);
+}
+
+static int host_pipe_open(struct host_pipe *hp, const char *name,
+			  const struct guid *interface,
+			  const struct guid *instance, struct pipe_user *user)
+{
+	int ret = host_channel_open(&hp->channel, "", name, interface,
+				    instance);
+
+	if (ret)
+		return ret;
+	ret = ring_on_channel(hp);
+	if (ret) {
+		log_err("%s: ring: %s", name, strerror(-ret));
+		host_channel_close(&hp->channel);
+		return ret;
+	}
+	message_pipe_init(&hp->pipe, name, &hp->ring, user, host_pipe_signal,
+			  &hp->channel);
+	return 0;
+}
+
+/* ---- COM1 and COM2 ---- */
+
+static void com_signalled(void *opaque)
+{
+	struct com_port *com = opaque;
+
+	bus_lock(&self.chipset.bus);
+	message_pipe_run(&com->host.pipe);
+	bus_unlock(&self.chipset.bus);
+}
+
+static void com_gone(void *opaque)
+{
+	struct com_port *com = opaque;
+
+	bus_lock(&self.chipset.bus);
+	message_pipe_close(&com->host.pipe);
+	bus_unlock(&self.chipset.bus);
+}
+
+/* The guest's end is reported when its last words are out. */
+static void com_busy(void *opaque, bool busy)
+{
+	struct com_port *com = opaque;
+
+	get_notify_busy(&self.get, com - self.com, busy);
+}
+
+static void start_com(struct daemon *d, unsigned int n)
+{
+	static const struct guid interface = SERIAL_INTERFACE;
+	static const struct guid instance[CHIPSET_COMS] = {
+		SERIAL_INSTANCE_COM1, SERIAL_INSTANCE_COM2
+	};
+	struct com_port *com = &d->com[n];
+	int ret = host_pipe_open(&com->host, com->client.name, &interface,
+				 &instance[n], &com->client.user);
+
+	bus_lock(&d->chipset.bus);
+	if (ret)
+		serial_client_absent(&com->client);
+	else
+		serial_client_start(&com->client, &com->host.pipe);
+	bus_unlock(&d->chipset.bus);
+	if (ret)
+		return;
+	com->host.channel.signalled = com_signalled;
+	com->host.channel.gone = com_gone;
+	com->host.channel.opaque = com;
+	if (host_channel_watch(&com->host.channel, d->partition.vp[0].reactor))
+		com_gone(com);
+}
+
+/* ---- guest emulation transport ---- */
+
+static void get_signalled(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	get_notify_lock(&d->get);
+	message_pipe_run(&d->get_host.pipe);
+	get_notify_unlock(&d->get);
+}
+
+static void get_gone(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	get_notify_lock(&d->get);
+	message_pipe_close(&d->get_host.pipe);
+	get_notify_unlock(&d->get);
+}
+
+static void start_get(struct daemon *d)
+{
+	static const struct guid interface = GET_INTERFACE;
+	static const struct guid instance = GET_INSTANCE;
+	int ret;
+
+	get_notify_init(&d->get);
+	get_notify_drain_on(&d->get, d->partition.vp[0].reactor);
+	d->partition.host = &d->get.host;
+	ret = host_pipe_open(&d->get_host, "get", &interface, &instance,
+			     &d->get.user);
+	if (ret) {
+		get_notify_absent(&d->get);
+		return;
+	}
+	d->get_host.channel.signalled = get_signalled;
+	d->get_host.channel.gone = get_gone;
+	d->get_host.channel.opaque = d;
+	get_notify_lock(&d->get);
+	get_notify_start(&d->get, &d->get_host.pipe);
+	get_notify_unlock(&d->get);
+	if (host_channel_watch(&d->get_host.channel,
+			       d->partition.vp[0].reactor))
+		get_gone(d);
+}
+
+/* ---- the chipset ---- */
+
+static void chipset_interrupt(void *opaque, const struct ioapic_message *m)
+{
+	struct daemon *d = opaque;
+	struct hv_input_assert_interrupt in = {
+		.partition_id = cpu_to_le64(HV_PARTITION_SELF),
+		.type = cpu_to_le32(m->delivery_mode),
+		.flags = cpu_to_le32((m->level ? HV_ASSERT_LEVEL : 0) |
+				     (m->logical ? HV_ASSERT_LOGICAL : 0)),
+		.destination = cpu_to_le64(m->destination),
+		.vector = cpu_to_le32(m->vector),
+	};
+	uint16_t status;
+	int ret = mshv_hypercall(&d->partition.mshv,
+				 HV_CALL_ASSERT_VIRTUAL_INTERRUPT, 0, &in,
+				 sizeof(in), NULL, 0, &status);
+
+	if (ret || status)
+		log_warn_limited("I/O APIC vector %#x, mode %u refused: "
+				 "status %#x", m->vector, m->delivery_mode,
+				 status);
+}
+
+static void chipset_power_off(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	partition_end(&d->partition, PARTITION_POWER_OFF, NULL);
+}
+
+static void chipset_reset_asked(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	partition_end(&d->partition, PARTITION_RESET, NULL);
+}
+
+static int64_t chipset_wall_clock(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	return get_notify_wall_clock(&d->get);
+}
+
+static const struct chipset_ops chipset_ops = {
+	.interrupt = chipset_interrupt,
+	.power_off = chipset_power_off,
+	.reset = chipset_reset_asked,
+	.wall_clock = chipset_wall_clock,
+	.now = reactor_now,
+};
+
+static void start_chipset(struct daemon *d)
+{
+	static const char *const name[CHIPSET_COMS] = { "com1", "com2" };
+
+	for (unsigned int i = 0; i < CHIPSET_COMS; i++) {
+		serial_client_init(&d->com[i].client, name[i]);
+		d->com[i].client.busy = com_busy;
+		d->com[i].client.busy_opaque = &d->com[i];
+	}
+	chipset_init(&d->chipset, &chipset_ops, d, &d->com[0].client.tty,
+		     &d->com[1].client.tty);
+	chipset_inspect_register(&d->chipset);
+	d->partition.bus = &d->chipset.bus;
+	for (unsigned int i = 0; i < CHIPSET_COMS; i++)
+		start_com(d, i);
+}
+
+/* ---- VMBus for VTL0 ---- */
+
+static int vmbus_post(void *opaque, uint32_t vp, uint8_t sint,
+		      const void *payload, size_t size)
+{
+	struct daemon *d = opaque;
+
+	if (vp >= d->partition.nr_vps || sint >= HV_SINT_COUNT)
+		return -EINVAL;
+	return synic_post(&d->partition.vp[vp].synic, sint, VMBUS_MESSAGE_TYPE,
+			  payload, size);
+}
+
+static void vmbus_signal(void *opaque, uint32_t vp, uint8_t sint,
+			 uint16_t flag)
+{
+	struct daemon *d = opaque;
+
+	if (vp < d->partition.nr_vps && sint < HV_SINT_COUNT)
+		synic_signal(&d->partition.vp[vp].synic, sint, flag);
+}
+
+static struct reactor *vmbus_reactor(void *opaque, uint32_t vp)
+{
+	struct daemon *d = opaque;
+
+	return vp < d->partition.nr_vps ? d->partition.vp[vp].reactor : NULL;
+}
+
+static const struct vmbus_transport_ops vmbus_transport = {
+	.post = vmbus_post,
+	.signal = vmbus_signal,
+	.reactor = vmbus_reactor,
+};
+
+static int port_message(void *opaque, uint32_t vp, uint32_t connection,
+			uint32_t type, const void *payload, size_t size)
+{
+	struct daemon *d = opaque;
+
+	if (connection != CONNECTION_OLD && connection != CONNECTION_NEW)
+		return -ENOENT;
+	if (type != VMBUS_MESSAGE_TYPE)
+		return -EINVAL;
+	return vmbus_server_message(d->vmbus, vp, payload, size);
+}
+
+static int port_signal(void *opaque, uint32_t vp, uint32_t connection,
+		       uint16_t flag)
+{
+	struct daemon *d = opaque;
+
+	(void)vp;
+	return vmbus_server_signal(d->vmbus, connection, flag);
+}
+
+static const struct hypercall_port_ops ports = {
+	.message = port_message,
+	.signal = port_signal,
+};
+
+static void describe_vmbus(void *object, struct inspect *out)
+{
+	vmbus_server_inspect(object, out);
+}
+
+static int start_vmbus(struct daemon *d)
+{
+	struct vmbus_server_config config = {
+		.transport = &vmbus_transport,
+		.opaque = d,
+		.memory = &d->partition.memory,
+		.reactor = d->partition.vp[0].reactor,
+		.nr_vps = d->partition.nr_vps,
+		.vtl = 0,
+		.message_connection = CONNECTION_NEW,
+	};
+
+	d->vmbus = vmbus_server_create(&config);
+	if (!d->vmbus)
+		return -ENOMEM;
+	d->partition.ports = (struct hypercall_ports){ &ports, d,
+						&d->partition.memory };
+	d->vmbus_inspect = (struct inspect_entry){ "vmbus", describe_vmbus,
+						   d->vmbus, NULL };
+	inspect_register(&d->vmbus_inspect);
+	return 0;
+}
+
+/* ---- storage ---- */
+
+/* A disk's first read, which shows whether the device reaches VTL0's memory;
+ * main() waits for it. */
+struct self_test {
+	struct reactor *reactor;
+	struct disk *disk;
+	struct disk_queue *queue;
+	uint64_t gpa;
+	int error;
+	bool zero_copy;
+	sem_t done;
+};
+
+static void self_test_done(void *arg, bool zero_copy)
+{
+	struct self_test *t = arg;
+
+	t->disk->ops->queue_close(t->queue);
+	t->zero_copy = zero_copy;
+	sem_post(&t->done);
+}
+
+static void self_test_start(void *arg)
+{
+	struct self_test *t = arg;
+
+	t->error = t->disk->ops->queue_open(t->disk, t->reactor, 1, &t->queue);
+	if (t->error)
+		return;
+	t->error = nvme_self_test(t->queue, t->gpa, self_test_done, t);
+	if (t->error)
+		t->disk->ops->queue_close(t->queue);
+}
+
+static int test_disk(struct daemon *d, struct disk *disk)
+{
+	/* Lives on when nobody waits for it any more. */
+	struct self_test *t = calloc(1, sizeof(*t));
+	struct timespec deadline;
+	int ret;
+
+	if (!t)
+		return -ENOMEM;
+	t->reactor = d->partition.vp[0].reactor;
+	t->disk = disk;
+	t->gpa = d->partition.memory.range[0].gpa;
+	sem_init(&t->done, 0, 0);
+	reactor_run(t->reactor, self_test_start, t);
+	ret = t->error;
+	if (ret) {
+		free(t);
+		return ret;
+	}
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += SELF_TEST_SECONDS;
+	while ((ret = sem_timedwait(&t->done, &deadline)) && errno == EINTR)
+		;
+	if (ret) {
+		log_err("the disk does not answer its first read");
+		return -ETIMEDOUT;
+	}
+	log_info("disk: %s", t->zero_copy ? "data go without a copy" :
+					    "data are copied");
+	free(t);
+	return 0;
+}
+
+/* Main thread: opening waits for the device. VTL0 does not run yet. */
+static int open_disks(struct daemon *d)
+{
+	for (unsigned int c = 0; c < d->settings.nr_controllers; c++) {
+		const struct settings_controller *sc =
+			&d->settings.controller[c];
+
+		for (unsigned int l = 0; l < sc->nr_luns; l++) {
+			struct nvme_config config = {
+				.device = sc->lun[l].nvme_device,
+				.nsid = sc->lun[l].nsid,
+				.read_only = sc->lun[l].read_only,
+				.wait_ms = DEVICE_WAIT_MS,
+			};
+			int ret = nvme_open(&config, &d->partition.memory,
+					    &d->disk[c][l]);
+
+			if (!ret)
+				ret = test_disk(d, d->disk[c][l]);
+			if (ret) {
+				log_err("/storage/%u/luns/%u: %s", c, l,
+					strerror(-ret));
+				return ret;
+			}
+		}
+	}
+	return 0;
+}
+
+static int offer_controller(struct daemon *d, unsigned int c)
+{
+	const struct settings_controller *sc = &d->settings.controller[c];
+	struct storvsp_lun_config *luns = calloc(SETTINGS_MAX_LUNS,
+						 sizeof(*luns));
+	struct storvsp_config config = {
+		.instance = sc->instance,
+		.order = (uint16_t)c,
+		.queue_depth = sc->queue_depth,
+		.max_subchannels = sc->sub_channels,
+		.memory = &d->partition.memory,
+		.nr_luns = sc->nr_luns,
+		.luns = luns,
+	};
+
+	int ret;
+
+	if (!luns)
+		return -ENOMEM;
+	for (unsigned int l = 0; l < sc->nr_luns; l++) {
+		luns[l].number = sc->lun[l].lun;
+		luns[l].read_only = sc->lun[l].read_only;
+		luns[l].disk = d->disk[c][l];
+	}
+	ret = storvsp_create(d->vmbus, &config, &d->storvsp[c]);
+	free(luns);
+	return ret;
+}
+
+static int offer_storage(struct daemon *d)
+{
+	for (unsigned int c = 0; c < d->settings.nr_controllers; c++) {
+		int ret = offer_controller(d, c);
+
+		if (ret) {
+			log_err("/storage/%u: %s", c, strerror(-ret));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* ---- VTL0's life ---- */
+
+static void devices_quiet(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	chipset_reset(&d->chipset);
+	partition_quiet(&d->partition);
+}
+
+static void quiesce(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	vmbus_server_reset(d->vmbus, devices_quiet, d);
+}
+
+static int load(void *opaque, struct vp *vp0)
+{
+	struct daemon *d = opaque;
+	struct boot_linux boot = {
+		.name = d->kernel.name,
+		.kernel = d->kernel.bytes,
+		.kernel_size = d->kernel.size,
+		.initrd = d->initrd.bytes,
+		.initrd_size = d->initrd.size,
+		.command_line = d->command_line,
+		.acpi = { .nr_vps = d->partition.nr_vps,
+			  .nr_mmio = d->tree.nr_mmio,
+			  .com1 = true,
+			  .com2 = true },
+	};
+	struct boot_registers registers;
+	int ret;
+
+	for (unsigned int i = 0; i < d->tree.nr_mmio; i++)
+		boot.acpi.mmio[i] = (struct acpi_mmio){ d->tree.mmio[i].gpa,
+						d->tree.mmio[i].size };
+	ret = boot_linux_load(&boot, &d->partition.memory, &registers);
+	for (unsigned int i = 0; !ret && i < registers.count; i++)
+		ret = vp_set_register(vp0, &registers.reg[i]);
+	return ret;
+}
+
+static void room(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	vmbus_server_room(d->vmbus);
+}
+
+static const struct partition_ops partition_ops = {
+	.quiesce = quiesce,
+	.load = load,
+	.room = room,
+};
+
+/* ---- the start ---- */
+
+/* A step of the start on VP 0. */
+struct start_step {
+	struct daemon *daemon;
+	int result;
+};
+
+/* What VTL2 needs to talk to its host and to be asked. */
+static void start_platform(void *arg)
+{
+	struct start_step *step = arg;
+
+	start_get(step->daemon);
+	start_chipset(step->daemon);
+	step->result = start_vmbus(step->daemon);
+}
+
+static void start_vtl0(void *arg)
+{
+	struct start_step *step = arg;
+
+	step->result = offer_storage(step->daemon);
+	if (!step->result)
+		partition_run(&step->daemon->partition);
+}
+
+static void start_all(struct daemon *d)
+{
+	struct reactor *vp0 = d->partition.vp[0].reactor;
+	struct start_step step = { d, 0 };
+
+	reactor_run(vp0, start_platform, &step);
+	if (!step.result && !d->settings_good)
+		step.result = -EINVAL;
+	if (!step.result)
+		step.result = take_images(d);
+	if (!step.result && !d->kernel.bytes) {
+		log_info("no kernel for VTL0: VTL2 is alone");
+		return;
+	}
+	if (!step.result)
+		step.result = open_disks(d);
+	if (!step.result)
+		reactor_run(vp0, start_vtl0, &step);
+	if (!step.result)
+		return;
+	log_err("VTL0 is not started: %s", strerror(-step.result));
+	d->get.host.ops->started(&d->get.host, step.result);
+}
 
 static void log_to_kernel(void)
 {
@@ -24,13 +715,34 @@ static void log_to_kernel(void)
 		log_set_sink(fd, true);
 }
 
+static void take_settings(struct daemon *d)
+{
+	static const char none[] = "{\"version\":1}";
+	const char *json = d->tree.settings ? d->tree.settings : none;
+
+	d->settings_good = !settings_parse(json, strlen(json), &d->settings);
+	for (unsigned int i = 0; i < d->settings.nr_modules; i++)
+		log_set_level(d->settings.module[i].name,
+			      d->settings.module[i].level);
+}
+
 int main(void)
 {
-	sigset_t none;
+	struct daemon *d = &self;
+	struct partition *p = &d->partition;
+	int listener;
 
 	log_to_kernel();
 	log_info("up on %ld VPs", sysconf(_SC_NPROCESSORS_ONLN));
-	sigemptyset(&none);
-	for (;;)
-		sigsuspend(&none);
+	listener = diag_inspect_listen();
+	if (listener < 0 || device_tree_read(DEVICE_TREE, &d->tree))
+		return 1;
+	take_settings(d);
+	p->ops = &partition_ops;
+	p->opaque = d;
+	if (partition_open(p, d->tree.ram, d->tree.nr_ram, &d->tree.vtl2_ram) ||
+	    partition_start_vps(p))
+		return 1;
+	start_all(d);
+	diag_inspect_serve(listener, p->vp[0].reactor);
 }

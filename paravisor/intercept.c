@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Intercepts: one message, one answer, then VTL0 runs on.
+ *
+ *	message                 answer
+ *	IoPort                  chipset's ports; string forms fault
+ *	UnmappedGpa, Gpa        chipset's MMIO, by the instruction emulator
+ *	Msr                     msr.c
+ *	Hypercall               hypercall.c: messages and signals for VMBus
+ *	Cpuid                   what the hypervisor proposes
+ *	SynicSintDeliverable    waiting messages are posted again
+ *	ApicEoi                 the I/O APIC
+ *	UnrecoverableException  VTL0 ends
+ *
+ * An answer either moves RIP behind the instruction or injects an exception;
+ * the three last are no instructions. A message of any other type was never
+ * asked for: nobody could say how VTL0 should go on, so it ends.
+ *
+ * The message is the hypervisor's and trusted; what the guest put into its
+ * registers and memory is not. Runs on the VP's thread.
+ */
+#include <errno.h>
+
+#include <pv/log.h>
+#include <pv/violation.h>
+
+#include "chipset/bus.h"
+#include "intercept.h"
+#include "mmio.h"
+#include "partition.h"
+#include "vp.h"
+
+LOG_MODULE("intercept");
+
+enum { RAX, RCX, RDX, RBX };
+
+static void advance(struct vp *vp, const struct hv_intercept_header *h)
+{
+	vp_set_rip(vp, le64_to_cpu(h->rip) +
+			       (h->length_cr8 & HV_INTERCEPT_LENGTH_MASK));
+}
+
+/* A 32-bit result clears the upper half, a smaller one leaves the rest. */
+static uint64_t merge(uint64_t old, uint64_t value, unsigned int size)
+{
+	uint64_t mask = (1ull << 8 * size) - 1;
+
+	return size == 4 ? (uint32_t)value : (old & ~mask) | (value & mask);
+}
+
+static void port(struct vp *vp, const void *payload)
+{
+	const struct hv_io_port_message *m = payload;
+	struct bus *bus = vp->partition->bus;
+	unsigned int size = m->access_info & HV_IO_ACCESS_SIZE_MASK;
+	uint16_t number = le16_to_cpu(m->port);
+	uint64_t rax = vp_get_gp(vp, RAX);
+
+	/* The data of INS and OUTS are in the guest's virtual memory. */
+	if ((size != 1 && size != 2 && size != 4) ||
+	    m->access_info & HV_IO_ACCESS_STRING) {
+		violation_record("port", vp->index, m->access_info, 0, number,
+				 "INS and OUTS reach no device");
+		log_warn_limited("VP %u: INS or OUTS of port %#x: #GP",
+				 vp->index, number);
+		vp_inject(vp, VP_VECTOR_GP, true, 0);
+		return;
+	}
+	if (m->header.access == HV_INTERCEPT_ACCESS_WRITE)
+		bus_write(bus, BUS_PORT, number, size,
+			  merge(0, rax, size));
+	else
+		vp_set_gp(vp, RAX,
+			  merge(rax, bus_read(bus, BUS_PORT, number, size),
+				size));
+	advance(vp, &m->header);
+}
+
+/* ---- memory ---- */
+
+static uint64_t emulator_get_gp(void *vp, unsigned int n)
+{
+	return vp_get_gp(vp, n);
+}
+
+static void emulator_set_gp(void *vp, unsigned int n, uint64_t value)
+{
+	vp_set_gp(vp, n, value);
+}
+
+static void emulator_set_rip(void *vp, uint64_t rip)
+{
+	vp_set_rip(vp, rip);
+}
+
+static void emulator_set_rflags(void *vp, uint64_t rflags)
+{
+	vp_set_rflags(vp, rflags);
+}
+
+static uint64_t emulator_read(void *opaque, uint64_t gpa, unsigned int size)
+{
+	struct vp *vp = opaque;
+
+	return bus_read(vp->partition->bus, BUS_MMIO, gpa, size);
+}
+
+static void emulator_write(void *opaque, uint64_t gpa, unsigned int size,
+			   uint64_t value)
+{
+	struct vp *vp = opaque;
+
+	bus_write(vp->partition->bus, BUS_MMIO, gpa, size, value);
+}
+
+static const struct mmio_ops emulator = {
+	.get_gp = emulator_get_gp,
+	.set_gp = emulator_set_gp,
+	.set_rip = emulator_set_rip,
+	.set_rflags = emulator_set_rflags,
+	.read = emulator_read,
+	.write = emulator_write,
+};
+
+static enum mmio_mode mode_of(const struct hv_intercept_header *h)
+{
+	unsigned int state = le16_to_cpu(h->execution_state);
+	unsigned int cs = le16_to_cpu(h->cs.attributes);
+
+	if (state & HV_EXECUTION_EFER_LMA && cs & HV_SEGMENT_LONG)
+		return MMIO_CODE_64;
+	return cs & HV_SEGMENT_DEFAULT ? MMIO_CODE_32 : MMIO_CODE_16;
+}
+
+/*
+ * A device's register; or nothing, VTL2's pages included: reads are all ones,
+ * writes are lost. What the emulator does not know is a fault of the guest's
+ * instruction, never a stop.
+ */
+static void memory(struct vp *vp, const void *payload)
+{
+	const struct hv_memory_message *m = payload;
+	uint64_t gpa = le64_to_cpu(m->gpa);
+	struct mmio_instruction in = {
+		.mode = mode_of(&m->header),
+		.code = m->instruction_bytes,
+		.code_size = m->instruction_byte_count,
+		.rip = le64_to_cpu(m->header.rip),
+		.rflags = le64_to_cpu(m->header.rflags),
+		.gpa = gpa,
+	};
+	int ret = -EINVAL;
+
+	if (m->header.access != HV_INTERCEPT_ACCESS_EXECUTE &&
+	    in.code_size <= HV_INTERCEPT_BYTES)
+		ret = mmio_emulate(&in, &emulator, vp);
+	if (!ret)
+		return;
+	violation_record("memory", vp->index, m->header.access, 0, gpa,
+			 ret == -EINVAL ?
+				 "no instruction for a device's register" :
+				 "this instruction cannot reach a device");
+	log_warn_limited("VP %u: access to %#llx at %#llx: %s", vp->index,
+			 (unsigned long long)gpa, (unsigned long long)in.rip,
+			 ret == -EINVAL ? "#UD" : "#GP");
+	if (ret == -EINVAL)
+		vp_inject(vp, VP_VECTOR_UD, false, 0);
+	else
+		vp_inject(vp, VP_VECTOR_GP, true, 0);
+}
+
+/* ---- the rest ---- */
+
+static void msr(struct vp *vp, const void *payload)
+{
+	const struct hv_msr_message *m = payload;
+	struct partition *p = vp->partition;
+	uint32_t number = le32_to_cpu(m->msr);
+	uint64_t rip = le64_to_cpu(m->header.rip), value;
+	enum msr_result result;
+
+	if (m->header.access == HV_INTERCEPT_ACCESS_WRITE) {
+		value = le64_to_cpu(m->rdx) << 32 |
+			(uint32_t)le64_to_cpu(m->rax);
+		result = msr_write(&p->crash, number, rip, value);
+	} else {
+		result = msr_read(&p->crash, number, rip, &value);
+		if (result == MSR_OK) {
+			vp_set_gp(vp, RAX, (uint32_t)value);
+			vp_set_gp(vp, RDX, value >> 32);
+		}
+	}
+	if (result == MSR_FAULT) {
+		vp_inject(vp, VP_VECTOR_GP, true, 0);
+		return;
+	}
+	advance(vp, &m->header);
+	if (result == MSR_CRASHED)
+		partition_crashed(p, vp);
+}
+
+static void hypercall(struct vp *vp, const void *payload)
+{
+	const struct hv_hypercall_message *m = payload;
+	struct hypercall call;
+	uint64_t result;
+	bool wide = hypercall_decode(m, &call);
+
+	result = hypercall_execute(&vp->partition->ports, vp->index, &call,
+				   &vp->hypercalls);
+	if (wide) {
+		vp_set_gp(vp, RAX, result);
+	} else {
+		vp_set_gp(vp, RAX, (uint32_t)result);
+		vp_set_gp(vp, RDX, result >> 32);
+	}
+	advance(vp, &m->header);
+}
+
+static void cpuid(struct vp *vp, const void *payload)
+{
+	const struct hv_cpuid_message *m = payload;
+
+	vp_set_gp(vp, RAX, (uint32_t)le64_to_cpu(m->default_rax));
+	vp_set_gp(vp, RBX, (uint32_t)le64_to_cpu(m->default_rbx));
+	vp_set_gp(vp, RCX, (uint32_t)le64_to_cpu(m->default_rcx));
+	vp_set_gp(vp, RDX, (uint32_t)le64_to_cpu(m->default_rdx));
+	advance(vp, &m->header);
+}
+
+static void deliverable(struct vp *vp, const void *payload)
+{
+	const struct hv_sint_deliverable_message *m = payload;
+
+	synic_deliverable(&vp->synic, le16_to_cpu(m->deliverable_sints));
+}
+
+static void eoi(struct vp *vp, const void *payload)
+{
+	const struct hv_apic_eoi_message *m = payload;
+
+	bus_eoi(vp->partition->bus, (uint8_t)le32_to_cpu(m->vector));
+}
+
+static void fault(struct vp *vp, const void *payload)
+{
+	const struct hv_intercept_header *h = payload;
+
+	log_warn("VP %u: triple fault at %#llx", vp->index,
+		 (unsigned long long)le64_to_cpu(h->rip));
+	partition_end(vp->partition, PARTITION_TRIPLE_FAULT, vp);
+}
+
+static const struct {
+	uint32_t type;
+	enum vp_exit exit;
+	void (*answer)(struct vp *vp, const void *payload);
+} intercepts[] = {
+	{ HV_MESSAGE_IO_PORT_INTERCEPT, VP_EXIT_PORT, port },
+	{ HV_MESSAGE_HYPERCALL_INTERCEPT, VP_EXIT_HYPERCALL, hypercall },
+	{ HV_MESSAGE_UNMAPPED_GPA, VP_EXIT_MEMORY, memory },
+	{ HV_MESSAGE_GPA_INTERCEPT, VP_EXIT_MEMORY, memory },
+	{ HV_MESSAGE_MSR_INTERCEPT, VP_EXIT_MSR, msr },
+	{ HV_MESSAGE_SINT_DELIVERABLE, VP_EXIT_SINT, deliverable },
+	{ HV_MESSAGE_APIC_EOI, VP_EXIT_EOI, eoi },
+	{ HV_MESSAGE_CPUID_INTERCEPT, VP_EXIT_CPUID, cpuid },
+	{ HV_MESSAGE_UNRECOVERABLE_EXCEPTION, VP_EXIT_FAULT, fault },
+};
+
+void intercept_dispatch(struct vp *vp)
+{
+	/* The kernel's copy: nothing but the next run changes it. */
+	const struct hv_message *m = &vp->hw.run->message;
+	uint32_t type = le32_to_cpu(m->header.type);
+
+	for (size_t i = 0; i < sizeof(intercepts) / sizeof(intercepts[0]);
+	     i++) {
+		if (intercepts[i].type != type)
+			continue;
+		vp->exits[intercepts[i].exit]++;
+		intercepts[i].answer(vp, m->payload);
+		return;
+	}
+	vp->exits[VP_EXIT_OTHER]++;
+	log_err("VP %u: intercept of type %#x was never asked for", vp->index,
+		type);
+	partition_end(vp->partition, PARTITION_FAILED, vp);
+}
