@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Medium, theory of operation
+ *
+ * Memory is an anonymous mapping without reservation: pages come with the
+ * first write. A file is used through the page cache with pread(2) and
+ * pwrite(2); flush is fdatasync(2). Zeroing punches a hole; a file system or
+ * device that cannot do that gets zeros written.
+ *
+ * A file is held with flock(2): shared if it is only read, else exclusive.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "medium.h"
+
+#define ZERO_CHUNK 65536u
+#define PAGE_SIZE 4096ull
+
+struct medium {
+	uint64_t size;
+	uint8_t *memory; /* or */
+	int fd;
+};
+
+static struct medium *allocate(void)
+{
+	struct medium *medium = calloc(1, sizeof(*medium));
+
+	if (medium)
+		medium->fd = -1;
+	return medium;
+}
+
+int medium_memory(uint64_t size, struct medium **medium)
+{
+	struct medium *m = allocate();
+
+	if (!m)
+		return -ENOMEM;
+	m->size = size;
+	m->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m->memory == MAP_FAILED) {
+		free(m);
+		return -ENOMEM;
+	}
+	*medium = m;
+	return 0;
+}
+
+static int lock_file(int fd, bool read_only)
+{
+	if (!flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB))
+		return 0;
+	/* A file system without locks is as good as it gets. */
+	return errno == EWOULDBLOCK ? -EBUSY : 0;
+}
+
+int medium_file(const char *path, bool read_only, struct medium **medium)
+{
+	struct medium *m = allocate();
+	off_t size;
+	int err = 0;
+
+	if (!m)
+		return -ENOMEM;
+	m->fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (m->fd < 0) {
+		err = -errno;
+		goto out_close;
+	}
+	err = lock_file(m->fd, read_only);
+	if (err)
+		goto out_close;
+	size = lseek(m->fd, 0, SEEK_END);
+	if (size <= 0 || size % MEDIUM_BLOCK) {
+		err = size < 0 ? -errno : -EINVAL;
+		goto out_close;
+	}
+	m->size = (uint64_t)size;
+	*medium = m;
+	return 0;
+
+out_close:
+	medium_close(m);
+	return err;
+}
+
+void medium_close(struct medium *medium)
+{
+	if (!medium)
+		return;
+	if (medium->memory)
+		munmap(medium->memory, medium->size);
+	if (medium->fd >= 0)
+		close(medium->fd);
+	free(medium);
+}
+
+uint64_t medium_size(const struct medium *medium)
+{
+	return medium->size;
+}
+
+int medium_read(struct medium *medium, uint64_t offset, void *to, size_t len)
+{
+	uint8_t *at = to;
+	ssize_t n;
+
+	if (medium->memory) {
+		memcpy(to, medium->memory + offset, len);
+		return 0;
+	}
+	for (; len; at += n, offset += n, len -= n) {
+		n = pread(medium->fd, at, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n <= 0)
+			return n ? -errno : -EIO;
+	}
+	return 0;
+}
+
+int medium_write(struct medium *medium, uint64_t offset, const void *from,
+		 size_t len)
+{
+	const uint8_t *at = from;
+	ssize_t n;
+
+	if (medium->memory) {
+		memcpy(medium->memory + offset, from, len);
+		return 0;
+	}
+	for (; len; at += n, offset += n, len -= n) {
+		n = pwrite(medium->fd, at, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			n = 0;
+		else if (n < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Whole pages go back to the kernel and come again as zeros. */
+static void zero_memory(uint8_t *memory, uint64_t offset, uint64_t len)
+{
+	uint64_t end = offset + len;
+	uint64_t first = (offset + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+	uint64_t last = end & ~(PAGE_SIZE - 1);
+
+	if (first >= last || madvise(memory + first, last - first,
+				     MADV_DONTNEED) < 0) {
+		memset(memory + offset, 0, len);
+		return;
+	}
+	memset(memory + offset, 0, first - offset);
+	memset(memory + last, 0, end - last);
+}
+
+int medium_zero(struct medium *medium, uint64_t offset, uint64_t len)
+{
+	static const uint8_t zeros[ZERO_CHUNK];
+	int err = 0;
+
+	if (medium->memory) {
+		zero_memory(medium->memory, offset, len);
+		return 0;
+	}
+	if (!fallocate(medium->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		       (off_t)offset, (off_t)len))
+		return 0;
+	while (!err && len) {
+		size_t n = len < sizeof(zeros) ? len : sizeof(zeros);
+
+		err = medium_write(medium, offset, zeros, n);
+		offset += n;
+		len -= n;
+	}
+	return err;
+}
+
+int medium_flush(struct medium *medium)
+{
+	if (medium->memory)
+		return 0;
+	return fdatasync(medium->fd) < 0 ? -errno : 0;
+}

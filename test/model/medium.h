@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a disk of the host keeps its blocks on: memory or a file.
+ *
+ * Offsets and lengths are bytes and lie inside the medium (a bug of ours if
+ * not). All calls may come from any thread at the same time; they block.
+ * Results: 0 or -errno.
+ */
+#ifndef MODEL_MEDIUM_H
+#define MODEL_MEDIUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEDIUM_BLOCK 512u
+
+struct medium;
+
+/* Memory that reads as zeros until it is written. -ENOMEM. */
+int medium_memory(uint64_t size, struct medium **medium);
+
+/* An existing file or block device, locked against a second writer.
+ * -EBUSY: somebody has it; -EINVAL: its size is 0 or not whole blocks. */
+int medium_file(const char *path, bool read_only, struct medium **medium);
+
+void medium_close(struct medium *medium); /* NULL is harmless */
+
+uint64_t medium_size(const struct medium *medium);
+int medium_read(struct medium *medium, uint64_t offset, void *to, size_t len);
+int medium_write(struct medium *medium, uint64_t offset, const void *from,
+		 size_t len);
+/* Reads as zeros after this; the space is given back where that is possible. */
+int medium_zero(struct medium *medium, uint64_t offset, uint64_t len);
+int medium_flush(struct medium *medium);
+
+#endif

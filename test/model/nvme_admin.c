@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/*
+ * NVMe admin commands: queues, features, asynchronous events, and the way to
+ * the data structures of nvme_identify.c.
+ *
+ * Features are words in a table; a Set Features is checked against the bits
+ * that may change. Nothing is saved across a reset.
+ *
+ * Asynchronous events: up to NVME_MAX_EVENTS requests wait. One event can be
+ * kept for the next request; after one was told, events stay quiet until the
+ * host has read the error log (base 5.2).
+ *
+ * The controller's thread only.
+ */
+#include <string.h>
+
+#include "nvme_controller.h"
+
+struct feature {
+	uint32_t writable; /* bits of dword 11 */
+	uint32_t reset;
+	bool exists;
+};
+
+static const struct feature features[NVME_NR_FEATURES] = {
+	[NVME_FEATURE_ARBITRATION] = { 0xffffff07, 0x7, true },
+	[NVME_FEATURE_POWER] = { 0xe0, 0, true }, /* power state 0 only */
+	/* Composite temperature, over: 70 degrees Celsius. */
+	[NVME_FEATURE_TEMPERATURE] = { 0xffff, 343, true },
+	[NVME_FEATURE_ERROR_RECOVERY] = { 0x1ffff, 0, true },
+	[NVME_FEATURE_WRITE_CACHE] = { 0x1, 1, true },
+	[NVME_FEATURE_QUEUES] = { 0xffffffff, 0, true },
+	[NVME_FEATURE_COALESCING] = { 0xffff, 0, true },
+	[NVME_FEATURE_VECTOR] = { 0x1ffff, 0, true },
+	[NVME_FEATURE_ATOMICITY] = { 0x1, 0, true },
+	[NVME_FEATURE_ASYNC_EVENTS] = { 0xffff, 0, true },
+};
+
+void nvme_admin_reset(struct nvme_controller *c)
+{
+	for (unsigned int i = 0; i < NVME_NR_FEATURES; i++)
+		c->feature[i] = features[i].reset;
+	c->nr_event_cids = 0;
+	c->event_waits = c->event_told = false;
+}
+
+/* ---- asynchronous events ---- */
+
+void nvme_event(struct nvme_controller *c, uint32_t type, uint32_t info,
+		uint32_t log)
+{
+	if (c->event_waits || c->event_told)
+		return;
+	c->event = type | info << NVME_EVENT_INFO_SHIFT |
+		   log << NVME_EVENT_LOG_SHIFT;
+	c->event_waits = true;
+}
+
+void nvme_events(struct nvme_controller *c)
+{
+	if (!c->event_waits || !c->nr_event_cids || nvme_cq_full(&c->cq[0]))
+		return;
+	c->event_waits = false;
+	c->event_told = true;
+	nvme_complete(c, 0, c->event_cid[--c->nr_event_cids], NVME_SUCCESS,
+		      c->event);
+}
+
+/* False: it waits. */
+static bool async_event(struct nvme_controller *c,
+			const struct nvme_command *cmd, uint16_t *status)
+{
+	if (c->nr_event_cids == NVME_MAX_EVENTS) {
+		*status = NVME_FAIL(NVME_ASYNC_EVENT_LIMIT);
+		return true;
+	}
+	c->event_cid[c->nr_event_cids++] = le16_to_cpu(cmd->cid);
+	return false;
+}
+
+/* ---- features ---- */
+
+/* Both counts, minus 1, in the two halves of the word. */
+static uint32_t queue_counts(const struct nvme_controller *c)
+{
+	return (c->config.io_queues - 1) * 0x10001u;
+}
+
+static uint16_t set_queue_count(struct nvme_controller *c, uint32_t value,
+				uint32_t *dw0)
+{
+	if ((value & 0xffff) == 0xffff || value >> 16 == 0xffff)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	for (unsigned int i = 1; i < NVME_QUEUES; i++)
+		if (c->cq[i].entries)
+			return NVME_FAIL(NVME_COMMAND_SEQUENCE);
+	/* What we have, no matter what was asked for. */
+	*dw0 = queue_counts(c);
+	return NVME_SUCCESS;
+}
+
+static const struct feature *find_feature(const struct nvme_command *cmd,
+					  unsigned int *id)
+{
+	*id = le32_to_cpu(cmd->cdw10) & 0xff;
+	if (*id >= NVME_NR_FEATURES || !features[*id].exists)
+		return NULL;
+	return &features[*id];
+}
+
+static uint16_t set_features(struct nvme_controller *c,
+			     const struct nvme_command *cmd, uint32_t *dw0)
+{
+	uint32_t value = le32_to_cpu(cmd->cdw11);
+	unsigned int id;
+	const struct feature *f = find_feature(cmd, &id);
+
+	if (!f)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	if (le32_to_cpu(cmd->cdw10) & NVME_FEATURE_SAVE)
+		return NVME_FAIL(NVME_FEATURE_NOT_SAVEABLE);
+	if (value & ~f->writable)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	if (id == NVME_FEATURE_QUEUES)
+		return set_queue_count(c, value, dw0);
+	if (id == NVME_FEATURE_VECTOR &&
+	    (value & NVME_FEATURE_VECTOR_MASK) >= c->function.vectors)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	c->feature[id] = value;
+	return NVME_SUCCESS;
+}
+
+static uint16_t get_features(struct nvme_controller *c,
+			     const struct nvme_command *cmd, uint32_t *dw0)
+{
+	uint32_t select = le32_to_cpu(cmd->cdw10) >> NVME_FEATURE_SELECT_SHIFT &
+			  NVME_FEATURE_SELECT_MASK;
+	uint32_t argument = le32_to_cpu(cmd->cdw11);
+	unsigned int id;
+	const struct feature *f = find_feature(cmd, &id);
+
+	if (!f || select > NVME_FEATURE_SELECT_SUPPORTED)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	if (select == NVME_FEATURE_SELECT_SUPPORTED) {
+		*dw0 = NVME_FEATURE_CHANGEABLE;
+		return NVME_SUCCESS;
+	}
+	*dw0 = select ? f->reset : c->feature[id];
+	switch (id) {
+	case NVME_FEATURE_QUEUES:
+		*dw0 = queue_counts(c);
+		break;
+	case NVME_FEATURE_VECTOR:
+		argument &= NVME_FEATURE_VECTOR_MASK;
+		if (argument >= c->function.vectors)
+			return NVME_FAIL(NVME_INVALID_FIELD);
+		*dw0 = argument;
+		break;
+	case NVME_FEATURE_TEMPERATURE:
+		/* Other sensors, and the threshold below, do not exist. */
+		if (argument >> 16)
+			return NVME_FAIL(NVME_INVALID_FIELD);
+		break;
+	}
+	return NVME_SUCCESS;
+}
+
+/* ---- data structures ---- */
+
+static uint16_t identify(struct nvme_controller *c,
+			 const struct nvme_command *cmd)
+{
+	uint8_t page[NVME_IDENTIFY_SIZE] = { 0 };
+	uint16_t status = nvme_identify(c, cmd, page);
+
+	if (!status)
+		status = nvme_data_map(c, cmd, sizeof(page), NVME_DATA_ADMIN);
+	if (!status)
+		nvme_data_to_host(c, page);
+	return status;
+}
+
+static uint16_t get_log_page(struct nvme_controller *c,
+			     const struct nvme_command *cmd)
+{
+	uint8_t page[NVME_IDENTIFY_SIZE] = { 0 };
+	uint32_t cdw10 = le32_to_cpu(cmd->cdw10), size = 0;
+	uint64_t len = ((uint64_t)(le32_to_cpu(cmd->cdw11) & 0xffff) << 16 |
+			cdw10 >> 16) * 4 + 4;
+	uint64_t offset = (uint64_t)le32_to_cpu(cmd->cdw13) << 32 |
+			  le32_to_cpu(cmd->cdw12);
+	uint16_t status = nvme_log(c, (uint8_t)cdw10, page, &size);
+
+	if (status)
+		return status;
+	if (offset % 4 || offset > size)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	/* Behind the end of a log nothing is defined, so nothing is given. */
+	if (len > size - offset)
+		len = size - offset;
+	if (len)
+		status = nvme_data_map(c, cmd, (uint32_t)len, NVME_DATA_ADMIN);
+	if (status)
+		return status;
+	if (len)
+		nvme_data_to_host(c, page + offset);
+	if ((cdw10 & 0xff) == NVME_LOG_ERRORS && !(cdw10 & NVME_LOG_RAE))
+		c->event_told = false;
+	return NVME_SUCCESS;
+}
+
+bool nvme_admin(struct nvme_controller *c, const struct nvme_command *cmd,
+		uint16_t *status, uint32_t *dw0)
+{
+	if (cmd->flags & NVME_FUSE_MASK) {
+		*status = NVME_FAIL(NVME_INVALID_FIELD);
+		return true;
+	}
+	switch (cmd->opcode) {
+	case NVME_ADMIN_DELETE_SQ:
+		*status = nvme_delete_sq(c, cmd);
+		break;
+	case NVME_ADMIN_CREATE_SQ:
+		*status = nvme_create_sq(c, cmd);
+		break;
+	case NVME_ADMIN_GET_LOG_PAGE:
+		*status = get_log_page(c, cmd);
+		break;
+	case NVME_ADMIN_DELETE_CQ:
+		*status = nvme_delete_cq(c, cmd);
+		break;
+	case NVME_ADMIN_CREATE_CQ:
+		*status = nvme_create_cq(c, cmd);
+		break;
+	case NVME_ADMIN_IDENTIFY:
+		*status = identify(c, cmd);
+		break;
+	case NVME_ADMIN_ABORT:
+		/* Whatever it means is done, or an event: not aborted. */
+		*status = NVME_SUCCESS;
+		*dw0 = 1;
+		break;
+	case NVME_ADMIN_SET_FEATURES:
+		*status = set_features(c, cmd, dw0);
+		break;
+	case NVME_ADMIN_GET_FEATURES:
+		*status = get_features(c, cmd, dw0);
+		break;
+	case NVME_ADMIN_ASYNC_EVENT:
+		return async_event(c, cmd, status);
+	default:
+		*status = NVME_FAIL(NVME_INVALID_OPCODE);
+	}
+	return true;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the NVMe model share; see nvme.c for the whole.
+ *
+ * Everything but the registers and the doorbells belongs to the controller's
+ * thread.
+ */
+#ifndef MODEL_NVME_CONTROLLER_H
+#define MODEL_NVME_CONTROLLER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "msix.h"
+#include "nvme.h"
+#include "nvme_reg.h"
+
+#define NVME_PAGE 4096u
+#define NVME_QUEUES (NVME_MAX_IO_QUEUES + 1)
+#define NVME_MAX_ENTRIES 1024u
+#define NVME_NSID 1u
+#define NVME_MAX_EVENTS 4u /* Asynchronous Event Requests */
+#define NVME_NR_FEATURES 12u
+/* One command's data: the biggest as PRPs, or as so many SGL pieces. */
+#define NVME_MAX_PIECES 4096u
+
+struct nvme_sq {
+	const struct nvme_command *entries; /* NULL: does not exist */
+	uint32_t size, head, tail;
+	uint16_t cq;
+};
+
+struct nvme_cq {
+	struct nvme_completion *entries; /* NULL: does not exist */
+	uint32_t size, head, tail;
+	uint16_t vector;
+	bool interrupts;
+	uint8_t phase;
+	unsigned int users; /* submission queues */
+};
+
+/* A doorbell is a mailbox: the newest value counts. */
+struct nvme_doorbell {
+	_Atomic uint32_t value;
+	atomic_bool written;
+};
+
+/* A piece of a command's data in the memory of the machine. */
+struct nvme_piece {
+	uint8_t *host;
+	uint32_t len;
+};
+
+struct nvme_counts {
+#define NVME_COUNTER_ATOMIC(name) _Atomic uint64_t name;
+	NVME_COUNTERS(NVME_COUNTER_ATOMIC)
+};
+
+struct nvme_controller {
+	struct pci_function function;
+	struct msix msix;
+	struct nvme_config config;
+	char serial[21];
+	uint64_t blocks;
+	uint32_t max_data;
+
+	pthread_mutex_t lock; /* registers, and what thread and others share */
+	pthread_cond_t changed;
+	uint32_t cc, csts, aqa;
+	uint64_t asq, acq;
+	bool work, stop, running, resetting;
+	pthread_t thread;
+	struct nvme_doorbell sq_bell[NVME_QUEUES], cq_bell[NVME_QUEUES];
+
+	/* The controller's thread only. */
+	uint32_t cc_done; /* what of CC has been acted on */
+	struct nvme_sq sq[NVME_QUEUES];
+	struct nvme_cq cq[NVME_QUEUES];
+	uint32_t feature[NVME_NR_FEATURES];
+	uint16_t event_cid[NVME_MAX_EVENTS];
+	unsigned int nr_event_cids;
+	uint32_t event; /* one that waits, by completion dword 0 */
+	bool event_waits, event_told;
+	struct nvme_piece piece[NVME_MAX_PIECES];
+	unsigned int nr_pieces;
+	uint8_t *buffer; /* max_data bytes: for Compare and Verify */
+
+	struct nvme_counts count;
+};
+
+#define NVME_COUNT(c, name, n) \
+	atomic_fetch_add_explicit(&(c)->count.name, (n), memory_order_relaxed)
+
+/* A permanent error. */
+#define NVME_FAIL(status) ((uint16_t)((status) | NVME_DNR))
+
+/* nvme_queue.c: fetching and completing. */
+void nvme_queues_reset(struct nvme_controller *c);
+/* Admin queues from the registers. -EFAULT: not RAM. */
+int nvme_queues_enable(struct nvme_controller *c, uint32_t aqa, uint64_t asq,
+		       uint64_t acq);
+/* Takes what the doorbells say. */
+void nvme_queues_bells(struct nvme_controller *c);
+/* Executes at most one command of each queue; false if there was none. */
+bool nvme_queues_serve(struct nvme_controller *c);
+void nvme_complete(struct nvme_controller *c, unsigned int sq, uint16_t cid,
+		   uint16_t status, uint32_t dw0);
+bool nvme_cq_full(const struct nvme_cq *cq);
+uint16_t nvme_create_cq(struct nvme_controller *c,
+			const struct nvme_command *cmd);
+uint16_t nvme_create_sq(struct nvme_controller *c,
+			const struct nvme_command *cmd);
+uint16_t nvme_delete_cq(struct nvme_controller *c,
+			const struct nvme_command *cmd);
+uint16_t nvme_delete_sq(struct nvme_controller *c,
+			const struct nvme_command *cmd);
+
+/*
+ * nvme_data.c. nvme_data_map() turns the data pointer of a command into
+ * c->piece[] for exactly `len` bytes; nothing has been transferred when it
+ * fails.
+ */
+enum nvme_data {
+	NVME_DATA_ADMIN, /* PRPs only */
+	NVME_DATA_LIST,	 /* parameters of an I/O command */
+	NVME_DATA_BLOCKS, /* blocks: counted, and should be VTL0's RAM */
+};
+uint16_t nvme_data_map(struct nvme_controller *c,
+		       const struct nvme_command *cmd, uint32_t len,
+		       enum nvme_data kind);
+void nvme_data_to_host(struct nvme_controller *c, const void *from);
+void nvme_data_from_host(struct nvme_controller *c, void *to);
+void *nvme_dma(struct nvme_controller *c, uint64_t address, size_t size);
+
+/* nvme_admin.c. False: the command completes later. */
+bool nvme_admin(struct nvme_controller *c, const struct nvme_command *cmd,
+		uint16_t *status, uint32_t *dw0);
+void nvme_admin_reset(struct nvme_controller *c);
+/* Sends the waiting event if somebody asked for events. */
+void nvme_events(struct nvme_controller *c);
+void nvme_event(struct nvme_controller *c, uint32_t type, uint32_t info,
+		uint32_t log);
+
+/* nvme_identify.c: data structures for Identify and Get Log Page; both fill
+ * 4 KiB, zeroed before. */
+uint16_t nvme_identify(struct nvme_controller *c,
+		       const struct nvme_command *cmd, void *page);
+/* *size: bytes that the log has. */
+uint16_t nvme_log(struct nvme_controller *c, uint8_t id, void *page,
+		  uint32_t *size);
+
+/* nvme_io.c. */
+uint16_t nvme_io(struct nvme_controller *c, const struct nvme_command *cmd);
+
+#endif
