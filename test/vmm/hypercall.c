@@ -427,6 +427,7 @@ static uint16_t signal_event(struct call_args *a)
 	struct machine *m = a->vp->m;
 	struct event_port *port;
 	uint64_t word;
+	uint16_t status;
 	uint32_t id;
 	le64 in;
 
@@ -438,17 +439,19 @@ static uint16_t signal_event(struct call_args *a)
 	COUNT(a->vp->count.events);
 	pthread_mutex_lock(&m->lock);
 	for (port = machine_view(m, a->vtl)->events; port; port = port->next)
-		if (port->connection == id)
+		if (id >= port->connection &&
+		    id - port->connection < port->count)
 			break;
 	if (port)
 		callback_begin(a->vp, port);
 	pthread_mutex_unlock(&m->lock);
 	if (!port)
 		return unknown_connection(a);
-	port->signal(port->opaque, a->vp->index,
-		     (uint16_t)(word >> HV_SIGNAL_EVENT_FLAG_SHIFT));
+	status = port->signal(port->opaque, id,
+			      (uint16_t)(word >> HV_SIGNAL_EVENT_FLAG_SHIFT));
 	callback_end(a->vp);
-	return HV_STATUS_SUCCESS;
+	return status == HV_STATUS_INVALID_CONNECTION_ID ?
+		       unknown_connection(a) : status;
 }
 
 static uint16_t find_direct(struct call_args *a, le64 partition, le32 index,

@@ -12,6 +12,7 @@
  * An access that nobody answers reads as all ones and is counted.
  */
 #include <assert.h>
+#include <errno.h>
 
 #include "vp.h"
 
@@ -89,26 +90,35 @@ bool io_memory(struct vp *vp, enum vtl vtl, uint64_t gpa, bool write,
 			     size, value);
 }
 
-static void add(struct machine *m, struct io_region **list,
-		struct io_region *r)
+static int add(struct machine *m, struct io_region **list, struct io_region *r)
 {
+	int ret = 0;
+
+	if (r->base + r->size < r->base)
+		return -EINVAL;
 	pthread_mutex_lock(&m->lock);
 	for (struct io_region *i = *list; i; i = i->next)
-		assert(r->base + r->size <= i->base ||
-		       i->base + i->size <= r->base);
-	r->next = *list;
-	*list = r;
+		if (r->base < i->base + i->size && i->base < r->base + r->size)
+			ret = -EEXIST;
+	if (!ret) {
+		r->next = *list;
+		*list = r;
+	}
 	pthread_mutex_unlock(&m->lock);
+	return ret;
 }
 
 void machine_add_ports(struct machine *m, enum vtl vtl, struct io_region *r)
 {
-	add(m, &machine_view(m, vtl)->ports, r);
+	int ret = add(m, &machine_view(m, vtl)->ports, r);
+
+	assert(!ret);
+	(void)ret;
 }
 
-void machine_add_mmio(struct machine *m, enum vtl vtl, struct io_region *r)
+int machine_add_mmio(struct machine *m, enum vtl vtl, struct io_region *r)
 {
-	add(m, &machine_view(m, vtl)->mmio, r);
+	return add(m, &machine_view(m, vtl)->mmio, r);
 }
 
 void machine_remove_mmio(struct machine *m, enum vtl vtl, struct io_region *r)

@@ -80,11 +80,13 @@ void machine_destroy(struct machine *m);
  * else NULL. Valid until machine_destroy(). Any thread. */
 void *machine_ram(struct machine *m, enum vtl vtl, uint64_t gpa, size_t size);
 
-/* Adds or removes a region of `vtl`. Adding an overlap is a bug of ours.
- * Any thread; a removed region's callbacks have ended on return unless the
- * caller is in one. */
+/* Adds or removes a region of `vtl`. Adding overlapping ports is a bug of
+ * ours; where memory-mapped registers are is often the guest's choice: -EEXIST
+ * for an overlap with others, -EINVAL beyond the end of the address space. Any
+ * thread; a removed region's callbacks have ended on return unless the caller
+ * is in one. */
 void machine_add_ports(struct machine *m, enum vtl vtl, struct io_region *r);
-void machine_add_mmio(struct machine *m, enum vtl vtl, struct io_region *r);
+int machine_add_mmio(struct machine *m, enum vtl vtl, struct io_region *r);
 void machine_remove_mmio(struct machine *m, enum vtl vtl, struct io_region *r);
 
 /* Counters for --stats: one JSON object, keys sorted by origin. */
@@ -132,9 +134,12 @@ struct message_port {
 	struct message_port *next;
 };
 struct event_port {
-	uint32_t connection;
+	uint32_t connection; /* the first of `count` */
+	uint32_t count;
 	enum vtl vtl;
-	void (*signal)(void *opaque, unsigned int vp, uint16_t flag);
+	/* Returns an HV_STATUS_* code; INVALID_CONNECTION_ID is as if nobody
+	 * served this one. */
+	uint16_t (*signal)(void *opaque, uint32_t connection, uint16_t flag);
 	void *opaque;
 	struct event_port *next;
 };

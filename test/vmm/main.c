@@ -27,6 +27,7 @@
 
 #include "com.h"
 #include "control.h"
+#include "devices.h"
 #include "igvm_load.h"
 #include "include/vtl0_reg.h"
 #include "input_file.h"
@@ -53,6 +54,7 @@ struct vmm {
 	struct reactor *loop;
 	struct serial_back *com3_back;
 	struct control *control;
+	struct devices *devices;
 	struct machine *machine;
 	struct com_port *com3;
 
@@ -67,7 +69,9 @@ static void print_stats(void *opaque, FILE *out)
 {
 	struct vmm *vmm = opaque;
 
-	fputs("{\"com3\":{\"back\":", out);
+	fputs("{", out);
+	devices_print_stats(vmm->devices, out);
+	fputs("\"com3\":{\"back\":", out);
 	serial_back_print_stats(vmm->com3_back, out);
 	fputs(",\"uart\":", out);
 	com_print_stats(vmm->com3, out);
@@ -198,6 +202,22 @@ static int read_inputs(struct vmm *vmm)
 	return o->settings ? check_settings(&vmm->settings) : 0;
 }
 
+/* Without --settings the paravisor gives the guest all disks that it has. */
+static void make_settings(struct vmm *vmm)
+{
+	char *text = devices_settings(&vmm->options);
+
+	if (vmm->settings.bytes || !text) {
+		free(text);
+		return;
+	}
+	vmm->settings = (struct input_file){
+		.path = "--disk",
+		.bytes = (uint8_t *)text,
+		.len = strlen(text),
+	};
+}
+
 static int check_image(struct vmm *vmm)
 {
 	const struct vmm_options *o = &vmm->options;
@@ -257,6 +277,9 @@ static int open_ends(struct vmm *vmm)
 	vmm->com3_back = serial_back_open("com3", &o->com3, vmm->loop);
 	if (!vmm->com3_back)
 		return -EINVAL;
+	vmm->devices = devices_open(o, vmm->loop);
+	if (!vmm->devices)
+		return -EINVAL;
 	if (o->control) {
 		vmm->control = control_open(o->control, vmm->loop, &ops, vmm);
 		if (!vmm->control)
@@ -288,6 +311,8 @@ static enum vmm_status build_machine(struct vmm *vmm)
 		fputs("vmm: out of memory\n", stderr);
 		return VMM_HOST_CANNOT;
 	}
+	if (devices_attach(vmm->devices, vmm->machine, VTL2, &config))
+		return VMM_HOST_CANNOT;
 	/* The image is in the guest's memory now. */
 	igvm_plan_free(&vmm->plan);
 	return VMM_OK;
@@ -343,9 +368,15 @@ static enum vmm_status run_machine(struct vmm *vmm)
 		return VMM_HOST_CANNOT;
 	}
 	status = machine_run(vmm->machine);
+	if (!devices_stop(vmm->devices)) {
+		fputs("vmm: the devices do not stop; leaving them\n", stderr);
+		console_stop();
+		_exit(write_stats(vmm, status));
+	}
 	loop_stop(vmm->loop);
 	pthread_join(thread, NULL);
 	serial_back_drain(vmm->com3_back);
+	devices_drain(vmm->devices);
 	console_stop();
 	return status;
 }
@@ -354,7 +385,10 @@ static enum vmm_status start(struct vmm *vmm)
 {
 	enum vmm_status status;
 
-	if (read_inputs(vmm) || check_image(vmm))
+	if (read_inputs(vmm))
+		return VMM_BAD_INPUT;
+	make_settings(vmm);
+	if (check_image(vmm))
 		return VMM_BAD_INPUT;
 	if (vmm->options.host_tree)
 		return write_host_tree(vmm);
@@ -371,6 +405,7 @@ static enum vmm_status start(struct vmm *vmm)
 
 static void release(struct vmm *vmm)
 {
+	devices_close(vmm->devices);
 	if (vmm->machine)
 		machine_destroy(vmm->machine);
 	com_free(vmm->com3);

@@ -205,25 +205,25 @@ static const struct option_row rows[] = {
 	  parse_settings, BOOT, false, READY },
 
 	{ "--disk", "BACK[,uh|,uh-nvme][,ro]", "disk; BACK is mem:SIZE or "
-	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, true, NOT_YET },
+	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, true, READY },
 	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
 	  "tap:NAME, pair or null", parse_net, DEVICES, true, NOT_YET },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, false,
-	  NOT_YET },
+	  READY },
 	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES, false,
-	  NOT_YET },
+	  READY },
 	{ "--com2", "SERIAL", "COM2 of the guest", parse_com2, DEVICES, false,
-	  NOT_YET },
+	  READY },
 	{ "--vmbus-com2-serial", "SERIAL", NULL, parse_com2, DEVICES, false,
-	  NOT_YET },
+	  READY },
 	{ "--com3", "SERIAL", "COM3: the console of VTL2 (none)", parse_com3,
 	  DEVICES, false, READY },
 	{ "--vmbus-redirect", NULL, "VTL2 serves the guest's VMBus",
 	  parse_redirect, DEVICES, true, NOT_YET },
 	{ "--vtl2-vsock-path", "PATH", "Unix socket to VTL2's vsock ports",
-	  parse_vtl2_vsock, DEVICES, false, NOT_YET },
+	  parse_vtl2_vsock, DEVICES, false, READY },
 	{ "--vmbus-vtl2-vsock-path", "PATH", NULL, parse_vtl2_vsock, DEVICES,
-	  false, NOT_YET },
+	  false, READY },
 	{ "--vsock-path", "PATH", "Unix socket to VTL0's vsock ports",
 	  parse_vsock, DEVICES, false, NOT_YET },
 
@@ -332,6 +332,16 @@ static enum options_result check_combination(const struct vmm_options *o)
 		      "without --igvm: not supported yet");
 }
 
+/* Who may have which disk already. */
+static enum options_result check_disks(const struct vmm_options *o)
+{
+	for (unsigned int i = 0; i < o->nr_disks; i++)
+		if (o->disks[i].owner != OWNER_VTL2_NVME)
+			return refuse("--disk", o->disks[i].text,
+				      "without uh-nvme: not supported yet");
+	return OPTIONS_RUN;
+}
+
 /* Two ports that write over each other's file or socket. */
 static enum options_result check_serial_paths(const struct vmm_options *o)
 {
@@ -395,6 +405,8 @@ enum options_result options_parse(int argc, char **argv,
 	result = check_serial_paths(options);
 	if (result == OPTIONS_RUN && not_ready)
 		result = refuse(not_ready->name, NULL, "not supported yet");
+	if (result == OPTIONS_RUN)
+		result = check_disks(options);
 	if (result == OPTIONS_RUN)
 		result = check_combination(options);
 	return result;

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The devices that vmm gives to a machine over VMBus, made from the options.
+ */
+#ifndef VMM_DEVICES_H
+#define VMM_DEVICES_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <pv/reactor.h>
+
+#include "machine.h"
+#include "options.h"
+
+struct devices;
+
+/* Opens what the options name: files, sockets. NULL after one line on stderr.
+ * `options` must outlive the devices. Before loop_run(). */
+struct devices *devices_open(const struct vmm_options *options,
+			     struct reactor *loop);
+
+/* Builds the devices and offers them to `vtl`. -errno after one line. Before
+ * machine_run(). */
+int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
+		   const struct machine_config *config);
+
+/* After the VPs have stopped, while the loop runs, not on its thread. False:
+ * something does not let go of the machine, which must not be freed. */
+bool devices_stop(struct devices *d);
+
+/* Once the loop has ended: writes out what is left. */
+void devices_drain(struct devices *d);
+
+/* Once the loop has ended. NULL is harmless. */
+void devices_close(struct devices *d);
+
+/* Members of a JSON object, with a comma behind the last. The device thread,
+ * or when it has ended. */
+void devices_print_stats(struct devices *d, FILE *out);
+
+/*
+ * Settings of the paravisor that give the guest every disk of VTL2: JSON, to
+ * be freed. NULL: no such disk, or no memory.
+ */
+char *devices_settings(const struct vmm_options *options);
+
+#endif
