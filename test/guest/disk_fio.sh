@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: MIT
+#
+# The disk tests' work in VTL0. `job=NAME' on the command line chooses:
+#
+# write      64 MiB of mixed 4 KiB and 64 KiB blocks at depth 32, each with its
+#            CRC-32C, read back and verified; the whole disk's SHA-256
+# again      the same after another start: verified without a write; the second
+#            disk must refuse writes
+# figures    random reads of 4 KiB at depth 1 and 32, a line before and after
+#            each, with time for the host to take its counters
+set -u
+
+fail() { echo "disk: $*"; exit 1; }
+
+job=$(sed -n 's/.*\bjob=\([^ ]*\).*/\1/p' /proc/cmdline)
+disk=/dev/sda
+wait_for $disk 20 || exit 1
+! ls /sys/block | grep -q '^nvme' || fail "VTL0 sees an NVMe block device"
+! ls /dev | grep -q '^nvme' || fail "VTL0 sees an NVMe device"
+! grep -qs 0x0108 /sys/bus/pci/devices/*/class || fail "VTL0 sees an NVMe function"
+[ -z "$(ls /sys/bus/pci/devices 2>/dev/null)" ] || fail "VTL0 sees a PCI device"
+
+run_fio() {
+	fio --filename=$disk --ioengine=libaio --direct=1 --thread \
+		--randseed=1 --randrepeat=1 --allrandrepeat=1 "$@" \
+		>/tmp/fio 2>&1 || { tail -n 20 /tmp/fio; fail "fio: $*"; }
+}
+
+verify_job() {
+	run_fio --name=verify --rw=randwrite --bssplit=4k/50:64k/50 \
+		--iodepth=32 --size=64M --verify=crc32c --verify_fatal=1 \
+		--verify_state_save=0 "$@"
+	grep -E 'issued rwts|err=' /tmp/fio
+}
+
+whole_disk() {
+	echo 3 >/proc/sys/vm/drop_caches
+	echo "disk sha256 $(sha256sum <$disk | cut -d ' ' -f 1)"
+}
+
+read_only() {
+	wait_for /dev/sdb 5 || exit 1
+	[ "$(cat /sys/block/sdb/ro)" = 1 ] || fail "sdb is not read-only"
+	[ "$(cat /sys/block/sda/ro)" = 0 ] || fail "sda is read-only"
+	! dd if=/dev/zero of=/dev/sdb bs=4096 count=1 oflag=direct \
+		2>/tmp/dd || fail "sdb took a write"
+	echo "disk sdb sha256 $(sha256sum </dev/sdb | cut -d ' ' -f 1)"
+}
+
+figures() {
+	for depth in 1 32; do
+		reads=$((depth == 1 ? 1000 : 4000))
+		echo "disk: before depth $depth"
+		sleep 3
+		run_fio --name=read --rw=randread --bs=4k --iodepth=$depth \
+			--size=64M --io_size=$((reads * 4))k
+		echo "disk: after depth $depth, $reads reads"
+		sed -n 's/^ *read: /disk: fio /p' /tmp/fio
+		sleep 3
+	done
+}
+
+case $job in
+write) verify_job --do_verify=1; whole_disk;;
+again) verify_job --verify_only=1; whole_disk; read_only;;
+figures) figures
+	echo "disk: done"
+	sleep 10;;
+*) fail "job \`$job': not known";;
+esac
