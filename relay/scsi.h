@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A SCSI target whose logical units are disks (SAM-5, SPC-4, SBC-3).
+ *
+ *	struct scsi_lun     a logical unit: a disk, who it says it is, what its
+ *	                    mode pages say. Shared by all channels.
+ *	struct scsi_target  the logical units of one controller.
+ *	struct scsi_nexus   the way from one channel to one logical unit ("I_T_L
+ *	                    nexus"): a queue of the disk on the channel's reactor.
+ *	struct scsi_task    one command. Belongs to whoever fills the fields of
+ *	                    the first part; scsi_execute() works on it until done().
+ *
+ * Data never passes through here: the client's pages go to the disk as guest
+ * physical ranges. Exceptions are small parameter data, and a bounce buffer
+ * for what breaks the disk's rules of alignment.
+ *
+ * Threads: a nexus and its tasks belong to one reactor. A logical unit is
+ * constant while any nexus is open, except for write_cache.
+ */
+#ifndef RELAY_SCSI_H
+#define RELAY_SCSI_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <guid.h>
+#include <pv/disk.h>
+#include <pv/guest_memory.h>
+
+#include "scsi_reg.h"
+
+struct inspect;
+struct reactor;
+
+#define SCSI_MAX_LUNS 64
+#define SCSI_CDB_SIZE 16
+/* Bytes of data of one command, and how many pages these may touch. */
+#define SCSI_MAX_TRANSFER (256u * 1024)
+#define SCSI_MAX_RANGES (SCSI_MAX_TRANSFER / GUEST_PAGE_SIZE + 1)
+/* Requests that one command may have at its disk at a time. */
+#define SCSI_PARTS 4
+#define SCSI_MAX_UNMAP_DESCRIPTORS 64
+#define SCSI_MAX_WRITE_SAME (64u << 20) /* bytes */
+#define SCSI_BATCH 64
+#define SCSI_BOUNCE_SIZE (64u * 1024)
+#define SCSI_BOUNCE_BUFFERS 4
+
+/* Who the logical unit says it is. Printable ASCII; "" = the default. */
+struct scsi_identity {
+	char vendor[9];
+	char product[17];
+	char revision[5];
+	char serial[33];
+	/* For the name (VPD page 83h) when the disk has none of its own. */
+	struct guid id;
+};
+
+struct scsi_lun {
+	uint8_t number; /* below SCSI_MAX_LUNS */
+	bool read_only;
+	struct disk *disk;
+	struct disk_info info;
+	struct scsi_identity identity;
+	uint8_t name[16]; /* NAA designator */
+	/* MODE SELECT can switch it off: then every write goes through. */
+	atomic_bool write_cache;
+};
+
+struct scsi_target {
+	struct scsi_lun *lun[SCSI_MAX_LUNS];
+};
+
+struct scsi_task;
+
+/* Page-aligned buffers in our own memory, shared by the nexuses of a channel.
+ * A task that finds none free waits its turn. */
+struct scsi_bounce_pool {
+	uint8_t *memory;
+	uint8_t *free[SCSI_BOUNCE_BUFFERS];
+	unsigned int nr_free;
+	struct scsi_task *waiting, **waiting_tail;
+	uint64_t bounced; /* requests that went through a buffer */
+	uint64_t waited;  /* tasks that had to wait for one */
+};
+
+struct scsi_counters {
+	uint64_t reads, writes, flushes, discards, other;
+	uint64_t bytes_read, bytes_written;
+	uint64_t requests;   /* to the disk; one command may be several */
+	uint64_t submits;    /* batches of those */
+	uint64_t refused;    /* ended in ILLEGAL REQUEST */
+	uint64_t failed;     /* the disk failed it */
+};
+
+struct scsi_nexus {
+	struct scsi_lun *lun;
+	struct scsi_bounce_pool *bounce;
+	struct disk_queue *queue;
+	struct disk_request *batch[SCSI_BATCH];
+	unsigned int nr_batch;
+	struct scsi_counters count;
+};
+
+/* What became of a task besides its SCSI status. */
+enum scsi_outcome {
+	SCSI_DELIVERED,	      /* look at the status */
+	SCSI_NO_LUN,	      /* nobody there */
+	SCSI_OVERRUN,	      /* the command moves more than the buffer holds */
+	SCSI_WRONG_DIRECTION, /* ... or in the other direction */
+};
+
+/* WRITE SAME by writing: which block over and over again. */
+enum scsi_pattern {
+	SCSI_PATTERN_NONE,
+	SCSI_PATTERN_ZEROES,
+	SCSI_PATTERN_OF_CLIENT, /* the first block of its buffer */
+};
+
+enum scsi_direction { SCSI_DATA_OUT, SCSI_DATA_IN, SCSI_DATA_NONE };
+
+struct scsi_part {
+	struct disk_request request;
+	struct scsi_task *task;
+};
+
+struct scsi_extent {
+	uint64_t lba;
+	uint32_t blocks;
+};
+
+struct scsi_task {
+	/* Set by the caller. */
+	struct guest_memory *memory;
+	const struct scsi_target *target; /* NULL: no such target */
+	struct scsi_nexus *nexus;	  /* NULL: no such logical unit */
+	uint8_t cdb[SCSI_CDB_SIZE];	  /* zeroes behind its end */
+	uint8_t cdb_size;
+	uint8_t direction; /* enum scsi_direction */
+	/* The client's buffer: each range good, lengths add up to `length`, at
+	 * most SCSI_MAX_TRANSFER. */
+	uint32_t length;
+	uint16_t nr_ranges;
+	struct gpa_range ranges[SCSI_MAX_RANGES];
+	/* May run inside scsi_execute(). The task is the caller's again. */
+	void (*done)(struct scsi_task *task);
+
+	/* The result. */
+	uint8_t outcome; /* enum scsi_outcome */
+	uint8_t status;
+	uint32_t moved;		 /* bytes of the buffer */
+	struct scsi_sense sense; /* with SCSI_CHECK_CONDITION */
+
+	/* Private. */
+	uint32_t good_bytes; /* `moved` if it ends well */
+	/* The transfer, see scsi_transfer.c. */
+	uint8_t op, flags;
+	uint8_t in_flight;
+	uint8_t disk_status; /* the first that was not DISK_OK */
+	uint8_t pattern;     /* enum scsi_pattern */
+	bool flush_after;
+	uint8_t nr_extents;
+	uint16_t nr_split;
+	uint64_t lba; /* what is left to be given to the disk */
+	uint32_t blocks;
+	uint16_t range; /* cursor over the client's buffer */
+	uint32_t range_offset;
+	uint8_t *bounce;
+	struct scsi_task *next_waiting;
+	struct scsi_part part[SCSI_PARTS];
+	union {
+		/* A range cut in two makes one more. */
+		struct gpa_range split[SCSI_MAX_RANGES + SCSI_PARTS];
+		struct scsi_extent extent[SCSI_MAX_UNMAP_DESCRIPTORS];
+	};
+};
+
+/*
+ * Fills in a logical unit. `disk` stays the caller's and outlives it. 0, or
+ * -EINVAL (logged): the disk's figures are none that a SCSI disk can have, or
+ * the identity is not printable.
+ */
+int scsi_lun_init(struct scsi_lun *lun, uint8_t number, struct disk *disk,
+		  bool read_only, const struct scsi_identity *identity);
+
+/* Reactor's own thread. `tasks`: how many may be under way at a time. 0 or
+ * -errno of the disk. Close when no task is under way. */
+int scsi_nexus_open(struct scsi_nexus *nexus, struct scsi_lun *lun,
+		    struct scsi_bounce_pool *bounce, struct reactor *r,
+		    unsigned int tasks);
+void scsi_nexus_close(struct scsi_nexus *nexus);
+void scsi_nexus_inspect(const struct scsi_nexus *nexus, struct inspect *out);
+
+/* Gives what scsi_execute() gathered to the disk: once per batch of tasks. */
+void scsi_nexus_submit(struct scsi_nexus *nexus);
+
+/* 0 or -ENOMEM. Close when no task is under way. */
+int scsi_bounce_open(struct scsi_bounce_pool *pool);
+void scsi_bounce_close(struct scsi_bounce_pool *pool);
+
+/* Carries out task->cdb; done() runs exactly once, now or later. */
+void scsi_execute(struct scsi_task *task);
+
+#endif

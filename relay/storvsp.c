@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * StorVSP, theory of operation
+ *
+ * A SCSI controller on VMBus. Owns a SCSI target (scsi.h) and, per open
+ * channel, a fixed pool of requests, a queue of every disk and a few bounce
+ * buffers. All of it is taken at open: afterwards nothing is allocated, and no
+ * data is copied that a disk can fetch itself.
+ *
+ * The way of a request, all on the channel's reactor:
+ *
+ *	ring -> packet copied, checked -> task -> scsi_execute()
+ *	   ... batch of tasks read -> one submit per disk
+ *	   ... disk done -> completion into the ring, not yet published
+ *	   ... end of the reactor's round -> published, one signal
+ *
+ * storvsp_channel.c has the ring and the negotiation, storvsp_srb.c the
+ * commands; here is what makes and ends controllers and channels:
+ *
+ *	unused --open--> open --close--> closing --nothing under way--> unused
+ *
+ * Close: what is under way ends first, since disks write into guest pages
+ * until then. Completions then find nobody to tell.
+ *
+ * Threads: one channel is on one reactor. The target is constant. A channel's
+ * structure stays when the channel closes, so that inspect may look at its
+ * counters from another thread.
+ *
+ * Failure answers: a configuration that makes no sense is refused with one
+ * line; a channel for which there is no memory or no queue fails to open.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pv/inspect.h>
+#include <pv/log.h>
+
+#include "ring_reg.h"
+#include "storvsp_channel.h"
+#include "vmbus_reg.h"
+
+LOG_MODULE("storvsp");
+
+/* Open and close. */
+
+static void release(struct storvsp_channel *ch)
+{
+	while (ch->nr_nexuses)
+		scsi_nexus_close(&ch->nexus[--ch->nr_nexuses]);
+	scsi_bounce_close(&ch->bounce);
+	free(ch->requests);
+	ch->requests = ch->free = NULL;
+}
+
+static void resume(struct reactor_call *call)
+{
+	struct storvsp_channel *ch = (struct storvsp_channel *)
+		((char *)call - offsetof(struct storvsp_channel, resume));
+
+	if (!ch->closing) {
+		if (!ch->stopped)
+			storvsp_run(ch);
+		return;
+	}
+	if (ch->in_flight)
+		return;
+	release(ch);
+	vmbus_channel_closed(ch->vmbus);
+}
+
+static int acquire(struct storvsp_channel *ch)
+{
+	struct storvsp *storvsp = ch->storvsp;
+	uint32_t completions = (ch->vmbus->ring.out.size - RING_ALIGNMENT) /
+			       ring_packet_space(0, PACKET_SIZE);
+	int err;
+
+	ch->depth = storvsp->queue_depth < completions ? storvsp->queue_depth :
+							 completions;
+	ch->requests = calloc(ch->depth, sizeof(*ch->requests));
+	if (!ch->requests)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < ch->depth; i++) {
+		ch->requests[i].channel = ch;
+		ch->requests[i].next = ch->free;
+		ch->free = &ch->requests[i];
+	}
+	err = scsi_bounce_open(&ch->bounce);
+	if (err)
+		goto out;
+	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
+		if (!storvsp->target.lun[i])
+			continue;
+		err = scsi_nexus_open(&ch->nexus[storvsp->nexus_of[i]],
+				      storvsp->target.lun[i], &ch->bounce,
+				      ch->vmbus->reactor, ch->depth);
+		if (err) {
+			log_err("LUN %u: no queue: %s", i, strerror(-err));
+			goto out;
+		}
+		ch->nr_nexuses++;
+	}
+	return 0;
+out:
+	release(ch);
+	return err;
+}
+
+static struct storvsp_channel *channel_of(struct storvsp *storvsp,
+					  uint16_t index)
+{
+	struct storvsp_channel *ch;
+
+	ch = atomic_load_explicit(&storvsp->channel[index],
+				  memory_order_acquire);
+	if (ch)
+		return ch;
+	ch = calloc(1, sizeof(*ch) + storvsp->nr_luns * sizeof(ch->nexus[0]));
+	if (!ch)
+		return NULL;
+	ch->storvsp = storvsp;
+	ch->resume.fn = resume;
+	atomic_store_explicit(&storvsp->channel[index], ch,
+			      memory_order_release);
+	return ch;
+}
+
+static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
+{
+	struct storvsp *storvsp = (struct storvsp *)dev;
+	struct storvsp_channel *ch = channel_of(storvsp, vmbus->sub_index);
+	int err;
+
+	if (!ch)
+		return -ENOMEM;
+	ch->vmbus = vmbus;
+	ch->state = vmbus->sub_index ? READY : WAIT_BEGIN;
+	ch->stopped = false;
+	ch->closing = false;
+	ch->in_flight = 0;
+	err = acquire(ch);
+	if (!err)
+		vmbus->opaque = ch;
+	return err;
+}
+
+static void channel_run(struct vmbus_channel *vmbus)
+{
+	storvsp_run(vmbus->opaque);
+}
+
+static void channel_close(struct vmbus_channel *vmbus)
+{
+	struct storvsp_channel *ch = vmbus->opaque;
+
+	ch->closing = true;
+	reactor_post(vmbus->reactor, &ch->resume);
+}
+
+/* Inspect. */
+
+static void inspect_channel(const struct storvsp_channel *ch,
+			    struct inspect *out)
+{
+	const struct storvsp_counters *count = &ch->count;
+	char name[8];
+
+	inspect_u64(out, "depth", ch->depth);
+	inspect_u64(out, "in_flight", ch->in_flight);
+	inspect_bool(out, "ready", ch->state == READY);
+	inspect_bool(out, "stopped", ch->stopped);
+	inspect_u64(out, "runs", count->runs);
+	inspect_u64(out, "srbs", count->srbs);
+	inspect_u64(out, "completions", count->completions);
+	inspect_u64(out, "no_request", count->no_request);
+	inspect_u64(out, "no_room", count->no_room);
+	inspect_u64(out, "refused", count->refused);
+	inspect_u64(out, "bounced", ch->bounce.bounced);
+	inspect_u64(out, "bounce_waits", ch->bounce.waited);
+	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
+		if (!ch->storvsp->target.lun[i])
+			continue;
+		snprintf(name, sizeof(name), "lun%u", i);
+		if (!inspect_begin(out, name))
+			continue;
+		scsi_nexus_inspect(&ch->nexus[ch->storvsp->nexus_of[i]], out);
+		inspect_end(out);
+	}
+}
+
+static void inspect_lun(const struct scsi_lun *lun, struct inspect *out)
+{
+	inspect_u64(out, "blocks", lun->info.blocks);
+	inspect_u64(out, "block_size", lun->info.block_size);
+	inspect_bool(out, "read_only", lun->read_only);
+	inspect_bool(out, "write_cache", atomic_load(&lun->write_cache));
+	if (inspect_begin(out, lun->disk->ops->name)) {
+		if (lun->disk->ops->inspect)
+			lun->disk->ops->inspect(lun->disk, out);
+		inspect_end(out);
+	}
+}
+
+static void device_inspect(struct vmbus_device *dev, struct inspect *out)
+{
+	struct storvsp *storvsp = (struct storvsp *)dev;
+	const struct storvsp_channel *ch;
+	char name[16];
+
+	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
+		if (!storvsp->target.lun[i])
+			continue;
+		snprintf(name, sizeof(name), "lun%u", i);
+		if (!inspect_begin(out, name))
+			continue;
+		inspect_lun(storvsp->target.lun[i], out);
+		inspect_end(out);
+	}
+	for (unsigned int i = 0; i <= STORVSP_MAX_SUBCHANNELS; i++) {
+		ch = atomic_load_explicit(&storvsp->channel[i],
+					  memory_order_acquire);
+		snprintf(name, sizeof(name), "channel%u", i);
+		if (!ch || !inspect_begin(out, name))
+			continue;
+		inspect_channel(ch, out);
+		inspect_end(out);
+	}
+}
+
+/* The controller. */
+
+static const struct vmbus_device_ops storvsp_ops = {
+	.name = "storvsp",
+	.open = channel_open,
+	.run = channel_run,
+	.close = channel_close,
+	.inspect = device_inspect,
+};
+
+static void storvsp_free(struct storvsp *storvsp)
+{
+	for (unsigned int i = 0; i <= STORVSP_MAX_SUBCHANNELS; i++)
+		free(storvsp->channel[i]);
+	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++)
+		free(storvsp->target.lun[i]);
+	free(storvsp);
+}
+
+static void revoked(struct vmbus_device *dev)
+{
+	struct storvsp *storvsp = (struct storvsp *)dev;
+	void (*done)(void *opaque) = storvsp->done;
+	void *opaque = storvsp->opaque;
+
+	storvsp_free(storvsp);
+	if (done)
+		done(opaque);
+}
+
+static int add_lun(struct storvsp *storvsp,
+		   const struct storvsp_lun_config *config)
+{
+	static const struct guid none;
+	struct scsi_identity identity = config->identity;
+	struct scsi_lun *lun;
+	int err;
+
+	if (config->number < SCSI_MAX_LUNS &&
+	    storvsp->target.lun[config->number]) {
+		log_err("LUN %u: each number may be given once",
+			config->number);
+		return -EEXIST;
+	}
+	if (guid_equal(&identity.id, &none)) {
+		identity.id = storvsp->device.instance;
+		identity.id.b[15] ^= config->number;
+	}
+	lun = malloc(sizeof(*lun));
+	if (!lun)
+		return -ENOMEM;
+	err = scsi_lun_init(lun, config->number, config->disk,
+			    config->read_only, &identity);
+	if (err) {
+		free(lun);
+		return err;
+	}
+	storvsp->target.lun[config->number] = lun;
+	return 0;
+}
+
+int storvsp_create(struct vmbus_server *server,
+		   const struct storvsp_config *config, struct storvsp **out)
+{
+	static const struct guid interface = VSTOR_SCSI_INTERFACE;
+	struct storvsp *storvsp;
+	int err = 0;
+
+	if (!config->queue_depth ||
+	    config->queue_depth > STORVSP_MAX_QUEUE_DEPTH) {
+		log_err("queue_depth %u: must be 1 to %u", config->queue_depth,
+			STORVSP_MAX_QUEUE_DEPTH);
+		return -EINVAL;
+	}
+	if (config->max_subchannels > STORVSP_MAX_SUBCHANNELS) {
+		log_err("sub_channels %u: must be 0 to %u",
+			config->max_subchannels, STORVSP_MAX_SUBCHANNELS);
+		return -EINVAL;
+	}
+	storvsp = calloc(1, sizeof(*storvsp));
+	if (!storvsp)
+		return -ENOMEM;
+	storvsp->device.ops = &storvsp_ops;
+	storvsp->device.interface = interface;
+	storvsp->device.instance = config->instance;
+	storvsp->device.order = config->order;
+	storvsp->device.max_subchannels = config->max_subchannels;
+	storvsp->device.offer_flags = VMBUS_OFFER_ENUMERATE_INTERFACE;
+	storvsp->device.revoked = revoked;
+	storvsp->memory = config->memory;
+	storvsp->queue_depth = config->queue_depth;
+	for (unsigned int i = 0; !err && i < config->nr_luns; i++)
+		err = add_lun(storvsp, &config->luns[i]);
+	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++)
+		if (storvsp->target.lun[i])
+			storvsp->nexus_of[i] = (uint8_t)storvsp->nr_luns++;
+	if (!err)
+		err = vmbus_offer(server, &storvsp->device);
+	if (err)
+		storvsp_free(storvsp);
+	else
+		*out = storvsp;
+	return err;
+}
+
+void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),
+		     void *opaque)
+{
+	storvsp->done = done;
+	storvsp->opaque = opaque;
+	vmbus_revoke(&storvsp->device);
+}

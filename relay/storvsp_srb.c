@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EXECUTE_SRB, theory of operation
+ *
+ * An SRB becomes a SCSI task and its result an SRB again. The packet is in
+ * private memory; what is taken from it is checked here, once:
+ *
+ *	page list -> ranges of guest RAM, adjacent pages joined
+ *	CDB, direction, length -> the task
+ *	path, target, LUN -> target and nexus, or their absence
+ *
+ * One page list holds one range (offset, length, page numbers); more would be
+ * another protocol. Length and page numbers must agree before one is used.
+ *
+ * Threads: the channel's reactor.
+ *
+ * Failure answers: an SRB that breaks a rule is completed as an invalid request
+ * and recorded. A logical unit that is not there is "invalid LUN", for which
+ * Linux removes the device of that number; but it takes every target for
+ * target 0, so for other targets it is a selection timeout.
+ */
+#include <string.h>
+
+#include "ring_reg.h"
+#include "storvsp_channel.h"
+
+/* Completion. */
+
+static void complete_srb(struct storvsp_request *req, uint8_t srb_status,
+			 uint8_t scsi_status, uint32_t moved)
+{
+	struct vstor_srb *srb = &req->packet.srb;
+	uint32_t status = VSTOR_STATUS_IO_DEVICE_ERROR;
+
+	srb->length = cpu_to_le16(sizeof(*srb));
+	srb->srb_status = srb_status;
+	srb->scsi_status = scsi_status;
+	srb->cdb_size = VSTOR_SRB_CDB_SIZE;
+	srb->sense_size = 0;
+	srb->data_size = cpu_to_le32(moved);
+	memset(srb->sense, 0, sizeof(srb->sense));
+	if (srb_status & VSTOR_SRB_AUTOSENSE_VALID) {
+		_Static_assert(sizeof(req->task.sense) <= sizeof(srb->sense),
+			       "sense data fits");
+		srb->sense_size = sizeof(req->task.sense);
+		memcpy(srb->sense, &req->task.sense, sizeof(req->task.sense));
+	}
+	switch (srb_status) {
+	case VSTOR_SRB_SUCCESS:
+		status = VSTOR_STATUS_SUCCESS;
+		break;
+	case VSTOR_SRB_INVALID_LUN:
+	case VSTOR_SRB_SELECTION_TIMEOUT:
+		status = VSTOR_STATUS_DEVICE_DOES_NOT_EXIST;
+		break;
+	case VSTOR_SRB_DATA_OVERRUN:
+		status = VSTOR_STATUS_BUFFER_OVERFLOW;
+		break;
+	}
+	storvsp_complete(req, status);
+}
+
+static void task_done(struct scsi_task *task)
+{
+	struct storvsp_request *req = (struct storvsp_request *)task;
+	uint8_t status = VSTOR_SRB_SUCCESS;
+
+	switch ((enum scsi_outcome)task->outcome) {
+	case SCSI_DELIVERED:
+		if (task->status == SCSI_CHECK_CONDITION)
+			status = VSTOR_SRB_ERROR | VSTOR_SRB_AUTOSENSE_VALID;
+		else if (task->status != SCSI_GOOD)
+			status = VSTOR_SRB_ERROR;
+		break;
+	case SCSI_NO_LUN:
+		/* Linux takes INVALID_LUN of any target for target 0's. */
+		status = task->target ? VSTOR_SRB_INVALID_LUN :
+					VSTOR_SRB_SELECTION_TIMEOUT;
+		break;
+	case SCSI_OVERRUN:
+		storvsp_record(req->channel, VSTOR_EXECUTE_SRB,
+			       offsetof(struct vstor_packet, srb.data_size),
+			       task->length,
+			       "buffer holds what the command moves");
+		status = VSTOR_SRB_DATA_OVERRUN;
+		break;
+	case SCSI_WRONG_DIRECTION:
+		storvsp_record(req->channel, VSTOR_EXECUTE_SRB,
+			       offsetof(struct vstor_packet, srb.data_in),
+			       task->direction, "direction is the command's");
+		status = VSTOR_SRB_INVALID_REQUEST;
+		break;
+	}
+	complete_srb(req, status, task->status, task->moved);
+}
+
+/* EXECUTE_SRB. */
+
+/* The rule that a packet broke, where, and with what. */
+struct refusal {
+	const char *rule;
+	size_t offset; /* in the vstor packet; page list: in the ring packet */
+	uint64_t value;
+};
+
+/* Adds a page, or part of it, to the task's ranges; false: it is no RAM. */
+static bool add_page(struct scsi_task *task, uint64_t gpa, uint32_t len)
+{
+	struct gpa_range range = { .gpa = gpa, .len = len };
+	struct gpa_range *last;
+
+	if (task->nr_ranges) {
+		last = &task->ranges[task->nr_ranges - 1];
+		range.gpa = last->gpa;
+		range.len = last->len + len;
+		if (last->gpa + last->len == gpa &&
+		    guest_memory_good(task->memory, range)) {
+			last->len += len;
+			return true;
+		}
+		range.gpa = gpa;
+		range.len = len;
+	}
+	if (!guest_memory_good(task->memory, range))
+		return false;
+	task->ranges[task->nr_ranges++] = range;
+	return true;
+}
+
+/* The first task->length bytes of the packet's page list become the task's
+ * ranges. */
+static bool take_ranges(struct scsi_task *task,
+			const struct ring_packet *packet, struct refusal *no)
+{
+	const uint32_t list_at = sizeof(struct ring_gpa_direct) +
+				 sizeof(struct ring_gpa_range);
+	struct ring_gpa_direct direct;
+	struct ring_gpa_range range;
+	uint32_t offset, bytes, left = task->length;
+	uint64_t pages;
+
+	no->offset = sizeof(struct ring_descriptor);
+	no->value = packet->header_size;
+	no->rule = "data comes with a list of pages";
+	if (packet->type != RING_PACKET_GPA_DIRECT ||
+	    packet->header_size < list_at)
+		return false;
+	memcpy(&direct, packet->header, sizeof(direct));
+	memcpy(&range, packet->header + sizeof(direct), sizeof(range));
+	offset = le32_to_cpu(range.byte_offset);
+	bytes = le32_to_cpu(range.byte_count);
+	no->value = le32_to_cpu(direct.range_count);
+	no->rule = "one range";
+	if (no->value != 1)
+		return false;
+	no->value = offset;
+	no->rule = "range begins in its first page";
+	if (offset >= GUEST_PAGE_SIZE)
+		return false;
+	no->value = bytes;
+	no->rule = "range holds the data";
+	if (bytes < left)
+		return false;
+	pages = ((uint64_t)offset + bytes + GUEST_PAGE_SIZE - 1) >>
+		GUEST_PAGE_SHIFT;
+	no->rule = "range has all its page numbers";
+	if (pages > (packet->header_size - list_at) / sizeof(le64))
+		return false;
+
+	for (const uint8_t *at = packet->header + list_at; left;
+	     at += sizeof(le64), offset = 0) {
+		uint32_t len = GUEST_PAGE_SIZE - offset;
+		le64 pfn;
+
+		memcpy(&pfn, at, sizeof(pfn));
+		no->offset = (size_t)(at - packet->header) +
+			     sizeof(struct ring_descriptor);
+		no->value = le64_to_cpu(pfn);
+		no->rule = "page is guest RAM";
+		if (len > left)
+			len = left;
+		if (no->value >> (64 - GUEST_PAGE_SHIFT) ||
+		    !add_page(task, (no->value << GUEST_PAGE_SHIFT) + offset,
+			      len))
+			return false;
+		left -= len;
+	}
+	return true;
+}
+
+static bool refuse_field(struct refusal *no, size_t srb_offset, uint64_t value,
+			 const char *rule)
+{
+	no->offset = offsetof(struct vstor_packet, srb) + srb_offset;
+	no->value = value;
+	no->rule = rule;
+	return false;
+}
+
+/* Fills in the task from the SRB; false: *no says why not. */
+static bool take_srb(struct storvsp_request *req,
+		     const struct ring_packet *packet, struct refusal *no)
+{
+	const struct vstor_srb *srb = &req->packet.srb;
+	struct storvsp_channel *ch = req->channel;
+	struct storvsp *storvsp = ch->storvsp;
+	struct scsi_task *task = &req->task;
+	bool here = !srb->path && !srb->target;
+	uint32_t size = le32_to_cpu(srb->data_size);
+
+	if (!srb->cdb_size || srb->cdb_size > VSTOR_SRB_CDB_SIZE)
+		return refuse_field(no, offsetof(struct vstor_srb, cdb_size),
+				    srb->cdb_size, "CDB has 1 to 16 bytes");
+	if (srb->data_in > VSTOR_DATA_NONE)
+		return refuse_field(no, offsetof(struct vstor_srb, data_in),
+				    srb->data_in, "data goes out, in or not");
+	if (size > SCSI_MAX_TRANSFER)
+		return refuse_field(no, offsetof(struct vstor_srb, data_size),
+				    size, "data not above the maximum");
+	if (size && srb->data_in == VSTOR_DATA_NONE)
+		return refuse_field(no, offsetof(struct vstor_srb, data_size),
+				    size, "no data, no bytes");
+	task->memory = storvsp->memory;
+	task->target = here ? &storvsp->target : NULL;
+	task->nexus = NULL;
+	if (here && srb->lun < SCSI_MAX_LUNS && storvsp->target.lun[srb->lun])
+		task->nexus = &ch->nexus[storvsp->nexus_of[srb->lun]];
+	memset(task->cdb, 0, sizeof(task->cdb));
+	memcpy(task->cdb, srb->cdb, srb->cdb_size);
+	task->cdb_size = srb->cdb_size;
+	_Static_assert((int)VSTOR_DATA_WRITE == (int)SCSI_DATA_OUT &&
+		       (int)VSTOR_DATA_READ == (int)SCSI_DATA_IN &&
+		       (int)VSTOR_DATA_NONE == (int)SCSI_DATA_NONE,
+		       "directions");
+	task->direction = srb->data_in;
+	task->length = size;
+	task->nr_ranges = 0;
+	task->done = task_done;
+	return !size || take_ranges(task, packet, no);
+}
+
+void storvsp_execute_srb(struct storvsp_request *req,
+			 const struct ring_packet *packet)
+{
+	struct storvsp_channel *ch = req->channel;
+	struct refusal no = { 0 };
+
+	ch->count.srbs++;
+	if (packet->payload_size <
+	    sizeof(struct vstor_header) + VSTOR_SRB_MIN_SIZE) {
+		storvsp_record(ch, VSTOR_EXECUTE_SRB, 0, packet->payload_size,
+		       "packet holds an SRB");
+		storvsp_complete(req, VSTOR_STATUS_INVALID_PARAMETER);
+		return;
+	}
+	if (!take_srb(req, packet, &no)) {
+		storvsp_record(ch, VSTOR_EXECUTE_SRB, no.offset, no.value,
+			       no.rule);
+		complete_srb(req, VSTOR_SRB_INVALID_REQUEST, SCSI_GOOD, 0);
+		return;
+	}
+	scsi_execute(&req->task);
+}
