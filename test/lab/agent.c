@@ -16,6 +16,10 @@
  * descriptor (the front replaces the directory entry outside) and connected
  * through that descriptor when the front asks.
  *
+ * It also keeps one VM, with a vCPU that has no APIC. KVM patches its own code
+ * for the first such vCPU and after the last; patching running code is what
+ * QEMU's translation cache is worst at, and it stops the lab for a while.
+ *
  * One thread, one poll loop. If the channel breaks, the agent ends, init
  * powers the lab off and the front reports status 125.
  */
@@ -34,6 +38,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <linux/kvm.h>
 
 #include "mux.h"
 
@@ -462,6 +468,16 @@ static void scan_listeners(void)
 	}
 }
 
+/* Until the agent ends; without a KVM the runs will say what is wrong. */
+static void keep_vm(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
+
+	if (vm < 0 || ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
+		fprintf(stderr, "lab-agent: KVM: %s\n", strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
 	struct pollfd pfd[MAX_POLL];
@@ -485,6 +501,7 @@ int main(int argc, char **argv)
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+	keep_vm();
 	mux_init(&mux, channel);
 	mux.frame = take_frame;
 	mux_send32(&mux, MUX_HELLO, 0, MUX_VERSION);
