@@ -193,7 +193,8 @@ igvm_library := $(filter-out igvm/build.c igvm/dump.c igvm/shim%.c, \
 	$(wildcard igvm/*.c))
 igvm-build_sources := igvm/build.c $(igvm_library)
 igvm-dump_sources := igvm/dump.c $(igvm_library)
--include igvm/sources.mk test/vmm/sources.mk test/lab/sources.mk
+-include igvm/sources.mk test/vmm/sources.mk test/lab/sources.mk \
+	test/stress/sources.mk
 
 define host_program
 build/host/$(1): $(call object,host,$($(1)_sources))
@@ -252,7 +253,7 @@ e2e: all $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:
 	@MAKE="$(MAKE)" test/check/test
-soak:
+soak: all $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/soak/run,test/soak/run $(T))
 bench bench-compare:
 	$(call owned,test/bench/run,test/bench/run $@ "$(T)" "$(BASE)")
