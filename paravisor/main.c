@@ -194,6 +194,8 @@ static int host_pipe_open(struct host_pipe *hp, const char *name,
 	ret = ring_on_channel(hp);
 	if (ret) {
 		log_err("%s: ring: %s", name, strerror(-ret));
+		free(hp->pages);
+		hp->pages = NULL;
 		host_channel_close(&hp->channel);
 		return ret;
 	}

@@ -166,8 +166,10 @@ static bool select_pages(struct scsi_task *task, const uint8_t *list,
 			wce = list[at + 2] & SCSI_MODE_CACHING_WCE;
 		at += 2u + list[at + 1];
 	}
-	if (atomic_exchange(&lun->write_cache, wce) && !wce)
+	if (atomic_exchange(&lun->write_cache, wce) && !wce) {
+		task->nexus->count.flushes++;
 		return scsi_transfer_flush(task);
+	}
 	return scsi_good(task);
 }
 
