@@ -197,7 +197,10 @@ static pid_t start_daemon(void)
 /*
  * Opens COM3 as a terminal, or says why not. VTL2 has no interrupt controller
  * for ISA interrupts: with interrupt 0 the driver polls the UART. As root the
- * first open succeeds even though the driver does not get its interrupt.
+ * first open succeeds even though the driver does not get its interrupt. Or it
+ * does get number 4, which may be a device's MSI that is just being set up: the
+ * manifest of an image with a shell says 8250.share_irqs=1, or that device
+ * (with 4 VPs, NVMe's third queue) would be refused and lost.
  */
 static int open_com3(void)
 {

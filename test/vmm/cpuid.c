@@ -19,6 +19,7 @@
 
 #define MAX_ENTRIES 256u
 
+#define LEAF80000007_EDX_INVARIANT_TSC (1u << 8)
 #define LEAF1_ECX_X2APIC (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
@@ -152,6 +153,11 @@ static void adapt(struct kvm_cpuid_entry2 *e, unsigned int index,
 		break;
 	case 0xb:
 		set_topology(e, index, vps);
+		break;
+	case 0x80000007:
+		/* As HV_CPUID_FEATURES says of the TSC. Without it each
+		 * VP's kernel measures its own delay loop, for 0.2 s. */
+		e->edx |= LEAF80000007_EDX_INVARIANT_TSC;
 		break;
 	case 0x8000001e:
 		e->eax = index;

@@ -29,6 +29,9 @@
 #include "hv_reg.h"
 #include "kvm.h"
 
+#define MSR_K7_HWCR 0xc0010015
+#define HWCR_TSC_FREQUENCY_SELECT (1u << 24)
+
 #define TSS_ADDRESS 0xfffbd000u
 
 static int failed(const char *what)
@@ -283,6 +286,9 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, int kvm, unsigned int id,
 	ret = set_tsc_offset(vcpu, tsc_offset);
 	if (ret < 0)
 		goto out_destroy;
+	/* An AMD kernel looks there whether its invariant TSC is to be
+	 * believed. Elsewhere the register does not exist: no matter. */
+	vcpu_set_msr(vcpu, MSR_K7_HWCR, HWCR_TSC_FREQUENCY_SELECT);
 	ret = vm->irqchip ? set_xcr0(vcpu, cpuid) : 0;
 	if (ret < 0)
 		goto out_destroy;
