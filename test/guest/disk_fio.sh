@@ -15,13 +15,12 @@ fail() { echo "disk: $*"; exit 1; }
 job=$(sed -n 's/.*\bjob=\([^ ]*\).*/\1/p' /proc/cmdline)
 disk=/dev/sda
 wait_for $disk 20 || exit 1
-! ls /sys/block | grep -q '^nvme' || fail "VTL0 sees an NVMe block device"
-! ls /dev | grep -q '^nvme' || fail "VTL0 sees an NVMe device"
-! grep -qs 0x0108 /sys/bus/pci/devices/*/class || fail "VTL0 sees an NVMe function"
-[ -z "$(ls /sys/bus/pci/devices 2>/dev/null)" ] || fail "VTL0 sees a PCI device"
+for seen in /sys/block/nvme* /dev/nvme* /sys/bus/pci/devices/*; do
+	[ ! -e "$seen" ] || fail "VTL0 sees $seen"
+done
 
 run_fio() {
-	fio --filename=$disk --ioengine=libaio --direct=1 --thread \
+	fio --filename="$disk" --ioengine=libaio --direct=1 --thread \
 		--randseed=1 --randrepeat=1 --allrandrepeat=1 "$@" \
 		>/tmp/fio 2>&1 || { tail -n 20 /tmp/fio; fail "fio: $*"; }
 }
@@ -33,18 +32,25 @@ verify_job() {
 	grep -E 'issued rwts|err=' /tmp/fio
 }
 
+# The kernel names disks as they come; the LUN tells which one it is.
+by_lun() {
+	set -- /sys/bus/scsi/devices/*:0:0:$1/block/*
+	[ -e "$1" ] || fail "$1: no disk"
+	echo "/dev/${1##*/}"
+}
+
 whole_disk() {
 	echo 3 >/proc/sys/vm/drop_caches
-	echo "disk sha256 $(sha256sum <$disk | cut -d ' ' -f 1)"
+	echo "disk sha256 $(sha256sum <"$disk" | cut -d ' ' -f 1)"
 }
 
 read_only() {
-	wait_for /dev/sdb 5 || exit 1
-	[ "$(cat /sys/block/sdb/ro)" = 1 ] || fail "sdb is not read-only"
-	[ "$(cat /sys/block/sda/ro)" = 0 ] || fail "sda is read-only"
-	! dd if=/dev/zero of=/dev/sdb bs=4096 count=1 oflag=direct \
-		2>/tmp/dd || fail "sdb took a write"
-	echo "disk sdb sha256 $(sha256sum </dev/sdb | cut -d ' ' -f 1)"
+	name=${locked##*/}
+	[ "$(cat /sys/block/${disk##*/}/ro)" = 0 ] || fail "LUN 0 is read-only"
+	[ "$(cat /sys/block/$name/ro)" = 1 ] || fail "LUN 1 is not read-only"
+	! dd if=/dev/zero of="$locked" bs=4096 count=1 oflag=direct \
+		2>/dev/null || fail "LUN 1 took a write"
+	echo "disk LUN 1 sha256 $(sha256sum <"$locked" | cut -d ' ' -f 1)"
 }
 
 figures() {
@@ -52,7 +58,7 @@ figures() {
 		reads=$((depth == 1 ? 1000 : 4000))
 		echo "disk: before depth $depth"
 		sleep 3
-		run_fio --name=read --rw=randread --bs=4k --iodepth=$depth \
+		run_fio --name=random --rw=randread --bs=4k --iodepth=$depth \
 			--size=64M --io_size=$((reads * 4))k
 		echo "disk: after depth $depth, $reads reads"
 		sed -n 's/^ *read: /disk: fio /p' /tmp/fio
@@ -62,7 +68,13 @@ figures() {
 
 case $job in
 write) verify_job --do_verify=1; whole_disk;;
-again) verify_job --verify_only=1; whole_disk; read_only;;
+again)
+	wait_for /dev/sdb 20 || exit 1
+	disk=$(by_lun 0) || { echo "$disk"; exit 1; }
+	locked=$(by_lun 1) || { echo "$locked"; exit 1; }
+	verify_job --verify_only=1
+	whole_disk
+	read_only;;
 figures) figures
 	echo "disk: done"
 	sleep 10;;
