@@ -4,8 +4,9 @@
 #
 # write      64 MiB of mixed 4 KiB and 64 KiB blocks at depth 32, each with its
 #            CRC-32C, read back and verified; the whole disk's SHA-256
-# again      the same after another start: verified without a write; the second
-#            disk must refuse writes
+# again      the same after another start: verified without a write
+# locked     the only disk must refuse writes
+# both       again and locked, on two disks
 # figures    random reads of 4 KiB at depth 1 and 32, a line before and after
 #            each, with time for the host to take its counters
 set -u
@@ -44,13 +45,18 @@ whole_disk() {
 	echo "disk sha256 $(sha256sum <"$disk" | cut -d ' ' -f 1)"
 }
 
-read_only() {
-	name=${locked##*/}
-	[ "$(cat /sys/block/${disk##*/}/ro)" = 0 ] || fail "LUN 0 is read-only"
-	[ "$(cat /sys/block/$name/ro)" = 1 ] || fail "LUN 1 is not read-only"
-	! dd if=/dev/zero of="$locked" bs=4096 count=1 oflag=direct \
-		2>/dev/null || fail "LUN 1 took a write"
-	echo "disk LUN 1 sha256 $(sha256sum <"$locked" | cut -d ' ' -f 1)"
+again() {
+	[ "$(cat /sys/block/${disk##*/}/ro)" = 0 ] || fail "$disk is read-only"
+	verify_job --verify_only=1
+	whole_disk
+}
+
+# locked DISK
+locked() {
+	[ "$(cat /sys/block/${1##*/}/ro)" = 1 ] || fail "$1 is not read-only"
+	! dd if=/dev/zero of="$1" bs=4096 count=1 oflag=direct \
+		2>/dev/null || fail "$1 took a write"
+	echo "locked disk sha256 $(sha256sum <"$1" | cut -d ' ' -f 1)"
 }
 
 figures() {
@@ -68,13 +74,14 @@ figures() {
 
 case $job in
 write) verify_job --do_verify=1; whole_disk;;
-again)
+again) again;;
+locked) locked $disk;;
+both)
 	wait_for /dev/sdb 20 || exit 1
 	disk=$(by_lun 0) || { echo "$disk"; exit 1; }
-	locked=$(by_lun 1) || { echo "$locked"; exit 1; }
-	verify_job --verify_only=1
-	whole_disk
-	read_only;;
+	second=$(by_lun 1) || { echo "$second"; exit 1; }
+	again
+	locked "$second";;
 figures) figures
 	echo "disk: done"
 	sleep 10;;
