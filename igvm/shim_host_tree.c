@@ -263,41 +263,50 @@ static int parse_vmbus_nodes(struct parse *p)
 	return 0;
 }
 
+/* The MMIO ranges of both buses, counted through; NULL after the last. */
+static const struct host_mmio *mmio_range(const struct host_tree *t, uint32_t i)
+{
+	const struct host_vmbus *low = &t->vmbus_vtl0, *high = &t->vmbus_vtl2;
+
+	if (i < low->mmio_count)
+		return &low->mmio[i];
+	i -= low->mmio_count;
+	return i < high->mmio_count ? &high->mmio[i] : NULL;
+}
+
+static bool overlaps_memory(const struct host_tree *t, uint64_t gpa,
+			    uint64_t bytes)
+{
+	for (uint32_t i = 0; i < t->memory_count; i++)
+		if (overlap(gpa, bytes, t->memory[i].gpa, t->memory[i].bytes))
+			return true;
+	return false;
+}
+
 /* No MMIO range lies over memory or over another one. */
 static int check_mmio(struct parse *p)
 {
 	const struct host_tree *t = p->tree;
-	const struct host_vmbus *bus[2] = { &t->vmbus_vtl0, &t->vmbus_vtl2 };
-	struct host_range seen[2 * HOST_MMIO_MAX];
-	uint32_t count = 0;
+	const struct host_mmio *m, *other;
 
-	for (uint32_t i = 0; i < bus[0]->mmio_count + bus[1]->mmio_count; i++) {
-		const struct host_mmio *m =
-			i < bus[0]->mmio_count ?
-				&bus[0]->mmio[i] :
-				&bus[1]->mmio[i - bus[0]->mmio_count];
-
-		for (uint32_t k = 0; k < t->memory_count; k++) {
-			if (overlap(m->gpa, m->bytes, t->memory[k].gpa,
-				    t->memory[k].bytes))
-				return refuse(p, "MMIO overlaps memory at",
-					      m->gpa);
-		}
-		for (uint32_t k = 0; k < count; k++) {
-			if (overlap(m->gpa, m->bytes, seen[k].gpa,
-				    seen[k].bytes))
+	for (uint32_t i = 0; (m = mmio_range(t, i)); i++) {
+		if (overlaps_memory(t, m->gpa, m->bytes))
+			return refuse(p, "MMIO overlaps memory at", m->gpa);
+		for (uint32_t k = 0; k < i; k++) {
+			other = mmio_range(t, k);
+			if (overlap(m->gpa, m->bytes, other->gpa, other->bytes))
 				return refuse(p, "MMIO overlaps at", m->gpa);
 		}
-		seen[count++] = (struct host_range){ m->gpa, m->bytes, 0 };
 	}
 	return 0;
 }
 
-/* A range of VTL0 RAM that the host filled; exact size, page-aligned start. */
+/* A range that the host filled; exact size, page-aligned start. */
 static int get_vtl0_range(struct parse *p, int node, const char *name,
 			  struct host_range *range)
 {
 	const struct host_tree *t = p->tree;
+	const struct host_mmio *m;
 	const fdt64_t *cells;
 	uint64_t gpa, bytes;
 	int len;
@@ -313,17 +322,16 @@ static int get_vtl0_range(struct parse *p, int node, const char *name,
 	if (gpa % IGVM_PAGE_SIZE || !bytes)
 		return refuse(p, "/paravisor range is unaligned or empty at",
 			      gpa);
-	for (uint32_t i = 0; i < t->memory_count; i++) {
-		const struct host_range *m = &t->memory[i];
-
-		if (m->type != IGVM_MEMORY_MAP_MEMORY || gpa < m->gpa ||
-		    gpa - m->gpa >= m->bytes ||
-		    bytes > m->bytes - (gpa - m->gpa))
-			continue;
-		*range = (struct host_range){ gpa, bytes, 0 };
-		return 0;
-	}
-	return refuse(p, "/paravisor range is not in VTL0 RAM at", gpa);
+	if (gpa + bytes < gpa)
+		return refuse(p, "/paravisor range wraps at", gpa);
+	if (overlaps_memory(t, gpa, bytes))
+		return refuse(p, "/paravisor range overlaps memory at", gpa);
+	for (uint32_t i = 0; (m = mmio_range(t, i)); i++)
+		if (overlap(gpa, bytes, m->gpa, m->bytes))
+			return refuse(p, "/paravisor range overlaps MMIO at",
+				      gpa);
+	*range = (struct host_range){ gpa, bytes, 0 };
+	return 0;
 }
 
 static int parse_paravisor(struct parse *p)

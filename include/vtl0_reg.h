@@ -20,22 +20,19 @@
  * length includes. An absent thing has no property.
  *
  * The host's side of it (same names in the host's tree):
- *   vtl0-kernel, vtl0-initrd   ranges that the host filled in VTL0 RAM before
- *	the start: page-aligned address, inside one memory node with
- *	microsoft,igvm-type 0, overlapping nothing. Anything else stops the boot
- *	in the shim with one line.
+ *   vtl0-kernel, vtl0-initrd   ranges that the host filled before the start and
+ *	that VTL2 alone reaches: page-aligned address, over no memory node, no
+ *	MMIO and not each other. VTL2 reads them at each start of VTL0, so they
+ *	stay. Anything else stops the boot in the shim with one line.
  *   vtl0-append, settings      strings.
  * A host that gives a kernel but no initrd gets no initrd: the image's belongs
  * to the image's kernel. vtl0-append may come without either.
  *
  * The daemon's side:
- * - It tells the two sources apart by address. A range inside VTL2 RAM came
- *   with the image: outside of what VTL2's kernel calls RAM, never written
- *   (good for every later start of VTL0), hidden from VTL0 as all of VTL2 is.
- *   A range in VTL0 RAM is the guest's as soon as VTL0 runs: a daemon that
- *   wants to start VTL0 again copies it first.
- * - Both are reached the same way, by mapping those pages of
- *   /dev/mshv_vtl_low (page offset = guest physical page).
+ * It need not care where a range came from. Either way these are pages outside
+ * of what VTL2's kernel calls RAM, hidden from VTL0, never written, good for
+ * every later start of VTL0, and reached by mapping those pages of
+ * /dev/mshv_vtl_low (page offset = guest physical page).
  *
  * The rest of the node, always there:
  *   memory@ADDRESS  { reg = ADDRESS BYTES; microsoft,igvm-type = TYPE; } one

@@ -102,43 +102,22 @@ static struct daemon {
 
 /* ---- VTL0's images ---- */
 
-static bool inside(const struct dt_range *outer, const struct dt_range *range)
-{
-	return range->gpa >= outer->gpa &&
-	       range->size <= outer->size &&
-	       range->gpa - outer->gpa <= outer->size - range->size;
-}
-
-/*
- * What lies in VTL2's RAM stays as it is. What the host put into VTL0's RAM is
- * the guest's when it runs, so a later start needs a copy.
- */
+/* Mapped for good, for every start of VTL0 (vtl0_reg.h). */
 static int take_image(struct daemon *d, const struct dt_range *range,
 		      struct image *image)
 {
 	uint64_t bytes = (range->size + GUEST_PAGE_SIZE - 1) &
 			 ~(uint64_t)(GUEST_PAGE_SIZE - 1);
-	void *map;
 
 	if (!range->size)
 		return 0;
-	map = mshv_map(&d->partition.mshv, NULL, range->gpa, bytes);
-	if (!map) {
+	image->bytes = mshv_map(&d->partition.mshv, NULL, range->gpa, bytes);
+	if (!image->bytes) {
 		log_err("%s: %s", image->name, strerror(errno));
 		return -errno;
 	}
-	image->bytes = map;
 	image->size = range->size;
-	if (inside(&d->tree.vtl2_ram, range))
-		return 0;
-	image->bytes = malloc(range->size);
-	if (image->bytes)
-		memcpy(image->bytes, map, range->size);
-	else
-		log_err("%s: no memory for a copy of %llu bytes", image->name,
-			(unsigned long long)range->size);
-	munmap(map, bytes);
-	return image->bytes ? 0 : -ENOMEM;
+	return 0;
 }
 
 static int take_images(struct daemon *d)

@@ -85,7 +85,7 @@ int mshv_open(struct mshv *m)
 {
 	int fd, ret;
 
-	*m = (struct mshv){ -1, -1, -1, false };
+	*m = (struct mshv){ -1, -1, -1, false, 0 };
 	fd = open_device("/dev/mshv");
 	if (fd < 0)
 		return fd;
@@ -122,7 +122,7 @@ void mshv_close(struct mshv *m)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	*m = (struct mshv){ -1, -1, -1, false };
+	*m = (struct mshv){ -1, -1, -1, false, 0 };
 }
 
 /* ---- memory ---- */
@@ -163,6 +163,7 @@ int mshv_hypercall(struct mshv *m, uint16_t code, uint16_t reps,
 	};
 
 	*status = HV_STATUS_SUCCESS;
+	atomic_fetch_add_explicit(&m->hypercalls, 1, memory_order_relaxed);
 	if (ioctl(m->hvcall, MSHV_HVCALL, &call) < 0)
 		return -errno;
 	*status = call.status & HV_RESULT_STATUS_MASK;
@@ -252,6 +253,7 @@ void mshv_vp_arm(struct mshv_vp *vp)
 
 int mshv_vp_run(struct mshv_vp *vp)
 {
+	vp->ioctls++;
 	return ioctl(vp->mshv->vtl, MSHV_RETURN_TO_LOWER_VTL) < 0 ? -errno : 0;
 }
 
@@ -261,6 +263,7 @@ static int access_register(struct mshv_vp *vp, unsigned long request,
 	struct mshv_vp_registers args = { .count = 1,
 					  .regs_ptr = (uintptr_t)assoc };
 
+	vp->ioctls++;
 	/* What the hypervisor refuses comes back as its positive status. */
 	switch (ioctl(vp->mshv->vtl, (int)request, &args)) {
 	case 0:

@@ -20,6 +20,7 @@
 struct mshv {
 	int vtl, hvcall, low;
 	bool return_actions; /* the kernel can take them */
+	_Atomic uint64_t hypercalls; /* system calls for one */
 };
 
 /* A VP's share; its thread's only. */
@@ -29,6 +30,7 @@ struct mshv_vp {
 	struct mshv_run *run;
 	struct hv_register_page *page; /* NULL: the host has none */
 	uint64_t actions_full; /* signals that found no room for an action */
+	uint64_t ioctls;       /* system calls to run VTL0 or for a register */
 };
 
 /* A register and its value. */

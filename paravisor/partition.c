@@ -239,6 +239,7 @@ static void describe(void *object, struct inspect *out)
 	inspect_text(out, "state", state[atomic_load(&p->state)]);
 	inspect_u64(out, "vps", p->nr_vps);
 	inspect_u64(out, "starts", p->starts);
+	inspect_u64(out, "hypercalls", atomic_load(&p->mshv.hypercalls));
 	inspect_u64(out, "holds", atomic_load(&p->memory.holds));
 	for (unsigned int i = 0; i < p->memory.nr_ranges; i++) {
 		char name[] = "ram0";

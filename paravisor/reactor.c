@@ -530,8 +530,10 @@ void reactor_wait(struct reactor *r, uint64_t deadline)
 		timeout.tv_nsec = (long)(left % NS_PER_SECOND);
 		limit = &timeout;
 	}
+	r->counters.waits++;
 	if (ppoll(&poll_file, 1, limit, NULL) <= 0)
 		return;
+	r->counters.waits++;
 	/* EAGAIN: it was a watched descriptor. */
 	if (read(r->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_err("eventfd: %s", strerror(errno));
@@ -578,6 +580,7 @@ void reactor_describe(void *reactor, struct inspect *out)
 	inspect_u64(out, "calls", r->counters.calls);
 	inspect_u64(out, "timers", r->counters.timers);
 	inspect_u64(out, "over_budget", r->counters.over_budget);
+	inspect_u64(out, "waits", r->counters.waits);
 	inspect_u64(out, "wakes", atomic_load(&r->counters.wakes));
 	inspect_u64(out, "registered_buffers", r->ring.nr_buffers);
 }

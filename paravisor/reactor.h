@@ -33,6 +33,7 @@ struct reactor_counters {
 	uint64_t calls;	      /* posted calls run */
 	uint64_t timers;      /* timers expired */
 	uint64_t over_budget; /* passes that left work for the next one */
+	uint64_t waits;	      /* system calls while nothing was to do */
 	_Atomic uint64_t wakes; /* system calls of others that woke it */
 };
 

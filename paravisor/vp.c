@@ -217,6 +217,14 @@ int vp_reset(struct vp *vp, bool first)
 
 /* ---- inspect ---- */
 
+/* All of its thread's but those for hypercalls, which the partition counts. */
+static uint64_t syscalls(const struct vp *vp)
+{
+	const struct reactor_counters *r = reactor_counters(vp->reactor);
+
+	return vp->hw.ioctls + r->enters + r->waits + atomic_load(&r->wakes);
+}
+
 static void describe(void *object, struct inspect *out)
 {
 	static const char *const exit[VP_NR_EXITS] = {
@@ -228,6 +236,7 @@ static void describe(void *object, struct inspect *out)
 	inspect_u64(out, "apic_id", vp->apic_id);
 	inspect_u64(out, "entries", vp->entries);
 	inspect_u64(out, "interrupts", vp->interrupts);
+	inspect_u64(out, "syscalls", syscalls(vp));
 	inspect_u64(out, "hypervisor_errors", vp->hypervisor_errors);
 	if (inspect_begin(out, "exits")) {
 		for (unsigned int i = 0; i < VP_NR_EXITS; i++)

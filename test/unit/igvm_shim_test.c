@@ -211,9 +211,9 @@ static void test_given_by_host(void **state)
 
 	(void)state;
 	h.paravisor = true;
-	h.kernel = 0x1000000;
+	h.kernel = 0xd00000000;
 	h.kernel_bytes = 0x12345;
-	h.initrd = 0x2000000;
+	h.initrd = 0xd00013000;
 	h.initrd_bytes = 0x777;
 	h.append = "console=ttyS0";
 	h.settings = "{\"version\":1}";
@@ -276,16 +276,19 @@ static void test_refused(void **state)
 	       changed.bootargs_bytes = 3);
 	REFUSE("bootargs", changed.bootargs = "abc\0def",
 	       changed.bootargs_bytes = 8);
-	REFUSE("not in VTL0 RAM", changed.kernel = BASE,
+	REFUSE("overlaps memory", changed.kernel = BASE,
 	       changed.kernel_bytes = 4096);
-	REFUSE("not in VTL0 RAM", changed.kernel = BASE - 4096,
+	REFUSE("overlaps memory", changed.kernel = 0,
+	       changed.kernel_bytes = 4096);
+	REFUSE("overlaps MMIO", changed.kernel = sound.mmio - 4096,
 	       changed.kernel_bytes = 4097);
-	REFUSE("not in VTL0 RAM", changed.kernel = 4096,
+	REFUSE("wraps", changed.kernel = 4096,
 	       changed.kernel_bytes = UINT64_MAX);
 	REFUSE("unaligned", changed.kernel = 1, changed.kernel_bytes = 9);
-	REFUSE("no kernel", changed.initrd = 0, changed.initrd_bytes = 9);
-	REFUSE("overlap", changed.kernel = 0, changed.kernel_bytes = 4097,
-	       changed.initrd = 4096, changed.initrd_bytes = 1);
+	REFUSE("no kernel", changed.initrd = 0xd00000000, changed.initrd_bytes = 9);
+	REFUSE("ranges overlap", changed.kernel = 0xd00000000,
+	       changed.kernel_bytes = 4097, changed.initrd = 0xd00001000,
+	       changed.initrd_bytes = 1);
 	REFUSE("vtl0-append", changed.append = text);
 	REFUSE("deeper", changed.depth = 40);
 }
@@ -312,6 +315,7 @@ static void test_random_changes(void **state)
 
 	(void)state;
 	h.paravisor = true;
+	h.kernel = 0xd00000000;
 	h.kernel_bytes = 4096;
 	h.append = "x";
 	make_tree(&h);

@@ -19,6 +19,7 @@
 #include "igvm/crc32.h"
 #include "stderr_capture.h"
 #include "test/vmm/igvm_load.h"
+#include "test/vmm/memory_map.h"
 
 #define MIB (1ull << 20)
 #define BASE 0x70000000ull
@@ -389,9 +390,10 @@ static void everything_is_placed(void **state)
 	free_machine(&m);
 }
 
-static void vtl0_files_lie_at_the_top_of_low_ram(void **state)
+static void vtl0_files_lie_outside_of_all_ram(void **state)
 {
 	static uint8_t kernel_bytes[5000], initrd_bytes[100];
+	const struct memory_range *files;
 	struct machine m;
 
 	(void)state;
@@ -401,24 +403,20 @@ static void vtl0_files_lie_at_the_top_of_low_ram(void **state)
 	initrd = (struct input_file){ "initrd", initrd_bytes, 100 };
 	add_usual();
 	assert_accepted();
-	assert_int_equal(plan.kernel.gpa, 1024 * MIB - 2 * PAGE);
+	assert_int_equal(plan.kernel.gpa, VTL0_FILES_BASE);
 	assert_int_equal(plan.kernel.bytes, 5000);
-	assert_int_equal(plan.initrd.gpa, 1024 * MIB - 3 * PAGE);
+	assert_int_equal(plan.initrd.gpa, VTL0_FILES_BASE + 2 * PAGE);
 	assert_int_equal(plan.initrd.bytes, 100);
+	assert_int_equal(plan.nr_ranges, plan.nr_ram + 1);
+	files = &plan.ranges[plan.nr_ram];
+	assert_int_equal(files->gpa, VTL0_FILES_BASE);
+	assert_int_equal(files->size, 2 * MIB);
+	assert_int_equal(files->vtl, VTL2);
 	m = make_machine();
 	assert_int_equal(igvm_place(&plan, &m), 0);
-	assert_memory_equal(m.ram[0] + plan.kernel.gpa, kernel_bytes, 5000);
-	assert_memory_equal(m.ram[0] + plan.initrd.gpa, initrd_bytes, 100);
+	assert_memory_equal(m.ram[plan.nr_ram], kernel_bytes, 5000);
+	assert_memory_equal(m.ram[plan.nr_ram] + 2 * PAGE, initrd_bytes, 100);
 	free_machine(&m);
-}
-
-static void vtl0_files_must_fit_twice(void **state)
-{
-	kernel = (struct input_file){ "some-kernel", NULL, 20 * MIB };
-	(void)state;
-	host.memory = 32 * MIB;
-	add_usual();
-	assert_refused("--vtl0-kernel some-kernel", "raise -m");
 }
 
 static void pages_of_vtl0_are_allowed_in_its_ram_only(void **state)
@@ -436,20 +434,6 @@ static void pages_of_vtl0_are_allowed_in_its_ram_only(void **state)
 	assert_int_equal(igvm_check(path, &host, &plan), -EINVAL);
 	assert_non_null(strstr(captured_stderr(), "REQUIRED_MEMORY.gpa: "
 			       "0x1000000: 0x100000 bytes are outside"));
-}
-
-static void pages_must_not_lie_under_the_vtl0_files(void **state)
-{
-	static uint8_t byte = 1;
-
-	(void)state;
-	kernel = (struct input_file){ "kernel", &byte, 1 };
-	add_platform();
-	add_memory(BASE, 64 * MIB, IGVM_REQUIRED_MEMORY_VTL2_PROTECTABLE);
-	add_memory(1022 * MIB, 2 * MIB, 0);
-	add_page(1024 * MIB - PAGE, 1);
-	add_context(2);
-	assert_refused("PAGE_DATA.gpa: 0x3ffff000", "kernel or initrd");
 }
 
 static void vtl2_ram_is_one_and_aligned(void **state)
@@ -564,10 +548,8 @@ int main(void)
 		TEST(large_ram_continues_at_4_gib),
 		TEST(ram_up_to_vtl2_leaves_no_empty_range),
 		TEST(everything_is_placed),
-		TEST(vtl0_files_lie_at_the_top_of_low_ram),
-		TEST(vtl0_files_must_fit_twice),
+		TEST(vtl0_files_lie_outside_of_all_ram),
 		TEST(pages_of_vtl0_are_allowed_in_its_ram_only),
-		TEST(pages_must_not_lie_under_the_vtl0_files),
 		TEST(vtl2_ram_is_one_and_aligned),
 		TEST(parameters_with_their_real_length),
 		TEST(parameters_do_not_overlap),

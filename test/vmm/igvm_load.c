@@ -22,8 +22,8 @@
  *	                    `------ PARAMETER_INSERT -> RAM
  *	VP_CONTEXT ---------------------------------> machine
  *
- * A VTL0 kernel and initrd of the user lie at the top of VTL0's low RAM, page
- * aligned, the initrd below the kernel; VTL2 moves them where they run.
+ * A VTL0 kernel and initrd of the user lie in a range of their own, which VTL2
+ * alone reaches: it copies them into VTL0's RAM each time it starts VTL0.
  *
  * Threads: none; before the machine runs. Failure answers: one line and
  * -errno, memory of the plan is freed by igvm_plan_free().
@@ -84,7 +84,7 @@ static bool inside(uint64_t gpa, uint64_t bytes, uint64_t base, uint64_t size)
 
 static bool in_ram(const struct igvm_plan *plan, uint64_t gpa, uint64_t bytes)
 {
-	for (unsigned int i = 0; i < plan->nr_ranges; i++)
+	for (unsigned int i = 0; i < plan->nr_ram; i++)
 		if (inside(gpa, bytes, plan->ranges[i].gpa,
 			   plan->ranges[i].size))
 			return true;
@@ -169,6 +169,7 @@ static int lay_out_memory(struct igvm_plan *plan)
 	add_range(plan, 0, low, VTL0);
 	add_range(plan, plan->vtl2_base, plan->vtl2_size, VTL2);
 	add_range(plan, HIGH_RAM_BASE, plan->host->memory - low, VTL0);
+	plan->nr_ram = plan->nr_ranges;
 	return 0;
 }
 
@@ -177,34 +178,26 @@ static uint64_t page_up(uint64_t bytes)
 	return (bytes + IGVM_PAGE_SIZE - 1) / IGVM_PAGE_SIZE * IGVM_PAGE_SIZE;
 }
 
-/* Takes a file's place off the top of [0, *top). */
-static int reserve_file(struct host_tree_range *range, const char *option,
-			const struct input_file *file, uint64_t *top)
+static struct host_tree_range reserve_file(const struct input_file *file,
+					   uint64_t *end)
 {
-	if (!file->len)
-		return 0;
-	/* Half of it stays free: the guest has to unpack both somewhere. */
-	if (page_up(file->len) > *top / 2) {
-		fprintf(stderr, "vmm: %s %s: %zu bytes do not fit VTL0's low "
-			"RAM twice: raise -m\n", option, file->path, file->len);
-		return -EINVAL;
-	}
-	*top -= page_up(file->len);
-	*range = (struct host_tree_range){ *top, file->len };
-	return 0;
+	struct host_tree_range range = { *end, file->len };
+
+	*end += page_up(file->len);
+	return range;
 }
 
-static int reserve_files(struct igvm_plan *plan)
+/* No RAM of anybody: a place that VTL2 alone reaches, and only reads. */
+static void reserve_files(struct igvm_plan *plan)
 {
-	uint64_t top = low_ram_size(plan);
-	int err;
+	uint64_t end = VTL0_FILES_BASE, size;
 
-	err = reserve_file(&plan->kernel, "--vtl0-kernel",
-			   plan->host->vtl0_kernel, &top);
-	if (err)
-		return err;
-	return reserve_file(&plan->initrd, "--vtl0-initrd",
-			    plan->host->vtl0_initrd, &top);
+	plan->kernel = reserve_file(plan->host->vtl0_kernel, &end);
+	plan->initrd = reserve_file(plan->host->vtl0_initrd, &end);
+	size = (end - VTL0_FILES_BASE + RAM_ALIGNMENT - 1) & -RAM_ALIGNMENT;
+	if (size)
+		plan->ranges[plan->nr_ranges++] =
+			(struct memory_range){ VTL0_FILES_BASE, size, VTL2 };
 }
 
 /* Parameters. */
@@ -215,7 +208,7 @@ static int prepare_parameters(struct igvm_plan *plan)
 	const struct host_tree tree = {
 		.vps = host->vps,
 		.ranges = plan->ranges,
-		.nr_ranges = plan->nr_ranges,
+		.nr_ranges = plan->nr_ram,
 		.bootargs = host->append,
 		.redirect = host->redirect,
 		.vtl0_kernel = plan->kernel,
@@ -260,7 +253,7 @@ static const void *parameter_value(const struct igvm_plan *plan, uint32_t type,
 		return &plan->mmio;
 	case IGVM_VHT_MEMORY_MAP:
 		/* With the entry of no pages that ends the list. */
-		*len = (plan->nr_ranges + 1) * sizeof(plan->map[0]);
+		*len = (plan->nr_ram + 1) * sizeof(plan->map[0]);
 		return plan->map;
 	case IGVM_VHT_COMMAND_LINE:
 		*len = strlen(plan->command_line) + 1;
@@ -319,18 +312,10 @@ static int check_place(const struct igvm_plan *plan,
 		       const struct igvm_header *h, uint64_t gpa,
 		       uint64_t bytes)
 {
-	const struct host_tree_range *lowest =
-		plan->initrd.bytes ? &plan->initrd : &plan->kernel;
-
 	if (!in_ram(plan, gpa, bytes))
 		return refuse(plan, h->offset, h->name, "gpa",
 			      "0x%" PRIx64 ": 0x%" PRIx64 " bytes are outside "
 			      "of the machine's RAM (-m)", gpa, bytes);
-	if (h->type != IGVM_VHT_REQUIRED_MEMORY && lowest->bytes &&
-	    gpa < low_ram_size(plan) && gpa + bytes > lowest->gpa)
-		return refuse(plan, h->offset, h->name, "gpa",
-			      "0x%" PRIx64 ": lies where the VTL0 kernel or "
-			      "initrd of the command line goes", gpa);
 	return 0;
 }
 
@@ -423,10 +408,10 @@ int igvm_check(const char *path, const struct igvm_host *host,
 			      "%u: must be 2, this host loads into VTL2",
 			      plan->file.highest_vtl);
 	err = lay_out_memory(plan);
-	if (!err)
-		err = reserve_files(plan);
-	if (!err)
+	if (!err) {
+		reserve_files(plan);
 		err = prepare_parameters(plan);
+	}
 	if (!err)
 		err = check_headers(plan);
 	return err;

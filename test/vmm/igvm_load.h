@@ -20,7 +20,9 @@
 #include "machine.h"
 #include "igvm/read.h"
 
-#define IGVM_MAX_RANGES 3
+/* RAM; and one more for the user's kernel and initrd. */
+#define IGVM_MAX_RAM 3
+#define IGVM_MAX_RANGES (IGVM_MAX_RAM + 1)
 
 /* What this host gives to the image. Not owned; outlives the plan. */
 struct igvm_host {
@@ -35,7 +37,7 @@ struct igvm_host {
 
 struct igvm_plan {
 	struct memory_range ranges[IGVM_MAX_RANGES]; /* for machine_create() */
-	unsigned int nr_ranges;
+	unsigned int nr_ranges, nr_ram; /* RAM comes first */
 	uint64_t vtl2_base, vtl2_size;
 	void *tree; /* the device tree, flattened */
 	size_t tree_len;
@@ -48,7 +50,7 @@ struct igvm_plan {
 	le32 vp_count;
 	le32 environment;
 	struct igvm_mmio_ranges mmio;
-	struct igvm_memory_map_entry map[IGVM_MAX_RANGES + 1];
+	struct igvm_memory_map_entry map[IGVM_MAX_RAM + 1];
 	const char *command_line;
 };
 
