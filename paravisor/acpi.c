@@ -20,7 +20,7 @@
  *			_HID "ACPI0004", _UID 0
  *			_CRS QWordMemory for each aperture
  *			Device (VMBS) { _HID "VMBus", _ADR 0, _DDN "VMBUS",
- *					_UID 0, _STA 15 }
+ *					_UID 0, _STA 15, _CRS nothing }
  *		}
  *		Device (UAR1) { _HID PNP0501, _UID 1, _CRS IO 0x3f8, IRQ 4 }
  *		Device (UAR2) { ... }
@@ -273,6 +273,8 @@ static void vmbus_device(struct block *b, const struct acpi_machine *machine)
 	aml_named_string(b, "_HID", "VMBus");
 	aml_named_integer(b, "_UID", 0);
 	aml_named_integer(b, "_STA", 15);
+	/* Linux looks for apertures above a bus only if it has a _CRS. */
+	aml_resources(b, crs, 0);
 	aml_end(b, bus);
 	aml_end(b, module);
 }

@@ -28,9 +28,8 @@
  * would cost two system calls per use. While the timeout is outstanding no
  * timer can be due, so that the clock is not read either.
  *
- * Threads: others touch the queue of calls, the stop flag and the eventfd.
- * The queue is a stack on which posters push and which the thread takes whole
- * and reverses: calls run in the order in which they were posted.
+ * Threads: others touch the queue of calls (reactor_calls.c), the stop flag and
+ * the eventfd.
  *
  * Failure answers: when the kernel refuses entries for want of memory, what
  * could not be queued stays marked and the pass reports work left; the thread
@@ -51,7 +50,9 @@
 #include <pv/log.h>
 
 #include "reactor.h"
+#include "reactor_calls.h"
 #include "reactor_ring.h"
+#include "reactor_timers.h"
 
 LOG_MODULE("reactor");
 
@@ -78,10 +79,9 @@ struct reactor {
 	bool open;
 	bool work_left; /* of the last pass */
 	atomic_bool stop;
-	struct reactor_call *_Atomic calls; /* newest first */
+	struct reactor_calls calls;
 
-	struct reactor_timer *timers; /* soonest first */
-	uint64_t expired_until;	      /* deadlines up to here had their turn */
+	struct reactor_timers timers;
 	struct uring_op timeout_op;
 	struct __kernel_timespec timeout_at;
 	uint64_t timeout_deadline;
@@ -95,12 +95,6 @@ struct reactor {
 };
 
 static __thread struct reactor *current;
-
-/*
- * An end marker instead of NULL: an empty queue is NULL, so the poster who
- * finds NULL knows that he has to wake the thread.
- */
-static struct reactor_call queue_end;
 
 static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra);
 static void poll_done(struct uring_op *op, int32_t res, uint64_t extra);
@@ -220,85 +214,9 @@ bool reactor_stopping(const struct reactor *r)
 
 void reactor_post(struct reactor *r, struct reactor_call *call)
 {
-	struct reactor_call *head;
-
-	if (atomic_exchange(&call->queued, true))
-		return;
-	head = atomic_load(&r->calls);
-	do
-		call->next = head ? head : &queue_end;
-	while (!atomic_compare_exchange_weak(&r->calls, &head, call));
 	/* Its own thread runs a pass before it sleeps or enters VTL0. */
-	if (!head && r != current)
+	if (reactor_calls_push(&r->calls, call) && r != current)
 		reactor_wake(r);
-}
-
-static unsigned int run_calls(struct reactor *r)
-{
-	struct reactor_call *call, *next, *ordered = &queue_end;
-	unsigned int ran = 0;
-
-	if (!atomic_load_explicit(&r->calls, memory_order_relaxed))
-		return 0;
-	call = atomic_exchange(&r->calls, NULL);
-	for (; call && call != &queue_end; call = next) {
-		next = call->next;
-		call->next = ordered;
-		ordered = call;
-	}
-	for (call = ordered; call != &queue_end; call = next) {
-		next = call->next;
-		/* From here on it may be posted again, or freed by fn. */
-		atomic_store(&call->queued, false);
-		call->fn(call);
-		ran++;
-	}
-	r->counters.calls += ran;
-	return ran;
-}
-
-struct waited_call {
-	struct reactor_call call;
-	void (*fn)(void *arg);
-	void *arg;
-	pthread_mutex_t lock;
-	pthread_cond_t done_changed;
-	bool done;
-};
-
-static void run_waited(struct reactor_call *call)
-{
-	struct waited_call *waited = (struct waited_call *)call;
-
-	waited->fn(waited->arg);
-	pthread_mutex_lock(&waited->lock);
-	waited->done = true;
-	pthread_cond_signal(&waited->done_changed);
-	pthread_mutex_unlock(&waited->lock);
-}
-
-void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
-{
-	struct waited_call waited = {
-		.call = { .fn = run_waited },
-		.fn = fn,
-		.arg = arg,
-	};
-
-	if (reactor_is_current(r)) {
-		fn(arg);
-		return;
-	}
-	pv_bug(current, current->vp, r->vp); /* two could wait for each other */
-	pthread_mutex_init(&waited.lock, NULL);
-	pthread_cond_init(&waited.done_changed, NULL);
-	reactor_post(r, &waited.call);
-	pthread_mutex_lock(&waited.lock);
-	while (!waited.done)
-		pthread_cond_wait(&waited.done_changed, &waited.lock);
-	pthread_mutex_unlock(&waited.lock);
-	pthread_cond_destroy(&waited.done_changed);
-	pthread_mutex_destroy(&waited.lock);
 }
 
 /* Timers. */
@@ -306,50 +224,22 @@ void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
 void reactor_timer_arm(struct reactor *r, struct reactor_timer *timer,
 		       uint64_t deadline)
 {
-	struct reactor_timer **at = &r->timers;
-
-	reactor_timer_cancel(r, timer);
-	/* A timer that arms itself in the past waits for the next turn. */
-	if (deadline <= r->expired_until)
-		deadline = r->expired_until + 1;
-	/* Behind its equals, so that equal deadlines expire as armed. */
-	while (*at && (*at)->deadline <= deadline)
-		at = &(*at)->next;
-	timer->deadline = deadline;
-	timer->next = *at;
-	timer->armed = true;
-	*at = timer;
+	reactor_timers_arm(&r->timers, timer, deadline);
 }
 
 void reactor_timer_cancel(struct reactor *r, struct reactor_timer *timer)
 {
-	struct reactor_timer **at = &r->timers;
-
-	if (!timer->armed)
-		return;
-	while (*at != timer)
-		at = &(*at)->next;
-	*at = timer->next;
-	timer->armed = false;
+	reactor_timers_cancel(&r->timers, timer);
 }
 
 static void run_timers(struct reactor *r)
 {
-	struct reactor_timer *timer;
-	uint64_t now;
-
 	/* The timeout comes with the soonest deadline, or before it. */
-	if (!r->timers || (r->timeout_armed &&
-			   r->timers->deadline >= r->timeout_deadline))
+	if (!r->timers.first ||
+	    (r->timeout_armed &&
+	     r->timers.first->deadline >= r->timeout_deadline))
 		return;
-	now = reactor_now();
-	r->expired_until = now;
-	while ((timer = r->timers) && timer->deadline <= now) {
-		r->timers = timer->next;
-		timer->armed = false;
-		r->counters.timers++;
-		timer->fn(timer);
-	}
+	r->counters.timers += reactor_timers_expire(&r->timers, reactor_now());
 }
 
 static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra)
@@ -476,28 +366,30 @@ static void settle_watches(struct reactor *r)
 
 static bool work_due(const struct reactor *r)
 {
-	return atomic_load(&r->calls) || ring_due(&r->ring) ||
+	return atomic_load(&r->calls.newest) || ring_due(&r->ring) ||
 	       io_uring_cq_ready(&r->ring.uring) || r->watches_unsettled;
 }
 
 bool reactor_pass(struct reactor *r)
 {
-	unsigned int done = 0, rounds = 0;
+	unsigned int done = 0, rounds = 0, ran;
 	bool refused = false;
 
 	r->counters.passes++;
 	for (;;) {
-		done += run_calls(r);
+		ran = reactor_calls_run(&r->calls);
+		r->counters.calls += ran;
+		done += ran;
 		run_timers(r);
 		if (r->watches_unsettled)
 			settle_watches(r);
-		if (r->timers && !wake_at(r, r->timers->deadline))
+		if (r->timers.first && !wake_at(r, r->timers.first->deadline))
 			refused = true;
 		if (ring_due(&r->ring) && ring_enter(&r->ring))
 			refused = true;
 		if (done < PASS_BUDGET)
 			done += ring_reap(&r->ring, PASS_BUDGET - done);
-		if (!work_due(r) && (r->timeout_armed || !r->timers))
+		if (!work_due(r) && (r->timeout_armed || !r->timers.first))
 			break;
 		if (refused || done >= PASS_BUDGET || ++rounds == PASS_ROUNDS)
 			goto out_work_left;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/namespace.c nvme/controller.c nvme/status.c nvme/command.c nvme/passthrough.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_ring.c */
+/* SOURCES: nvme/namespace.c nvme/controller.c nvme/status.c nvme/command.c nvme/passthrough.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -303,6 +303,8 @@ static void namespace_of_dsdt(void **state)
 	assert_non_null(find("/_SB_/VMOD/VMBS"));
 	assert_string_equal((const char *)find("/_SB_/VMOD/VMBS/_HID") + 1,
 			    "VMBus");
+	/* Empty, but there: without it Linux finds no apertures above. */
+	assert_memory_equal(find("/_SB_/VMOD/VMBS/_CRS") + 5, "\x79\x00", 2);
 	/* PNP0501, PNP0B00 in the encoding that the specification prints. */
 	assert_memory_equal(find("/_SB_/UAR1/_HID"), "\x0c\x41\xd0\x05\x01", 5);
 	assert_memory_equal(find("/_SB_/RTC0/_HID"), "\x0c\x41\xd0\x0b\x00", 5);

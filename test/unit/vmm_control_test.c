@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/control.c test/vmm/json.c test/vmm/loop.c */
+/* SOURCES: test/vmm/control.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /* SOURCES: test/vmm/unix_listen.c paravisor/log.c */
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/loop.c paravisor/log.c */
+/* SOURCES: test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/log.c */
 
 #include <errno.h>
 #include <setjmp.h>

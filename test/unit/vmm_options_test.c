@@ -92,6 +92,25 @@ static void values_in_all_spellings(void **state)
 	assert_string_equal(options.stats, "t");
 }
 
+/* Without an image the guest has the devices. */
+static void without_igvm(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--hv --vtl0-kernel k --vtl0-initrd i -c x=1 "
+			       "--vtl0-append y=2 -m 512M -p 2 --com1 stderr "
+			       "--com2 file=p --disk mem:1M --disk file:d,ro "
+			       "--control c --stats t --timeout 9"),
+			 OPTIONS_RUN);
+	assert_string_equal(line, "");
+	assert_null(options.igvm);
+	assert_string_equal(options.append, "x=1");
+	assert_string_equal(options.vtl0_append, "y=2");
+	assert_int_equal(options.com1.kind, SERIAL_STDERR);
+	assert_int_equal(options.nr_disks, 2);
+	assert_int_equal(options.disks[0].owner, OWNER_VTL0);
+	assert_true(options.disks[1].read_only);
+}
+
 static void sizes(void **state)
 {
 	static const struct {
@@ -187,8 +206,22 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --net tap:sixteencharacter", "--net", "1 to 15" },
 		{ "--igvm a --net user,foo=1", "--net", "pcap=FILE" },
 		{ "--vtl2 --vtl0-kernel k", "--vtl2", "needs --igvm" },
-		{ "--settings s", "--settings", "needs --igvm" },
-		{ "--host-tree t", "--host-tree", "needs --igvm" },
+		{ "--settings s", "--settings s", "needs --igvm" },
+		{ "--host-tree t", "--host-tree t", "needs --igvm" },
+		{ "--com3 none --vtl0-kernel k", "--com3 none",
+		  "needs --igvm" },
+		{ "--vtl2-vsock-path p --vtl0-kernel k", "--vtl2-vsock-path p",
+		  "needs --igvm" },
+		{ "--vtl0-kernel k --vmbus-com1-serial none --vtl2",
+		  "--vmbus-com1-serial none", "needs --igvm" },
+		{ "-c quiet --vtl0-initrd i", "--igvm", "missing" },
+		{ "--vtl0-kernel k --disk mem:1M --disk mem:2M,uh-nvme",
+		  "--disk mem:2M,uh-nvme", "need --igvm" },
+		{ "--vtl0-kernel k --disk mem:1M,uh", "--disk mem:1M,uh",
+		  "need --igvm" },
+		{ "--igvm a --disk mem:1M", "--disk mem:1M",
+		  "not supported yet" },
+		{ "--vtl0-kernel k --net null", "--net", "not supported yet" },
 	};
 
 	(void)state;
@@ -328,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(values_in_all_spellings),
+		cmocka_unit_test(without_igvm),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(bad_values_are_named),
 		cmocka_unit_test(long_values_are_refused),

@@ -5,18 +5,22 @@
  * Owns the bus of the host and all that is on it:
  *
  *	--disk BACK,uh-nvme   medium <- NVMe controller <- virtual PCI bus
- *	--com1, --com2        stream <- VMBus serial port (VTL2 only)
+ *	--disk BACK           the same, without VTL2
+ *	--com1, --com2        stream <- VMBus serial port of VTL2, or without
+ *	                      VTL2 <- UART of the guest's chipset
  *	always with VTL2      guest emulation transport
  *	--vtl2-vsock-path     sockets
  *
  * Life: opened before the machine exists, so that a mistake of the user's is
- * found early; attached to it; stopped when its VPs have stopped; closed when
- * the loop has ended. Whatever is NULL was not made and is passed over.
+ * found early; attached to it; stopped when its VPs have stopped, or reset when
+ * they are to run again; closed when the loop has ended. Whatever is NULL was
+ * not made and is passed over.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "chipset.h"
 #include "devices.h"
 #include "get_device.h"
 #include "host_bus.h"
@@ -49,6 +53,7 @@ struct devices {
 	struct serial_back *back[NR_COMS];
 	struct serial_device *serial[NR_COMS];
 	struct get_device *get;
+	struct vtl0_chipset *chipset;
 	struct vsock *vsock;
 };
 
@@ -180,6 +185,12 @@ static int attach_vtl2(struct devices *d, struct machine *m)
 	return d->get ? offer(d, get_device_offer(d->get)) : -ENOMEM;
 }
 
+static int attach_chipset(struct devices *d, struct machine *m)
+{
+	d->chipset = vtl0_chipset_create(m, d->back[0], d->back[1]);
+	return d->chipset ? 0 : -ENOMEM;
+}
+
 int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 		   const struct machine_config *config)
 {
@@ -191,11 +202,9 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 	d->msi = msi_create(m, vtl);
 	if (!d->msi)
 		goto out_say;
-	if (vtl == VTL2) {
-		err = attach_vtl2(d, m);
-		if (err)
-			goto out_say;
-	}
+	err = vtl == VTL2 ? attach_vtl2(d, m) : attach_chipset(d, m);
+	if (err)
+		goto out_say;
 	for (unsigned int i = 0; i < d->options->nr_disks; i++) {
 		err = attach_disk(d, i, m, vtl, config->vps);
 		if (err)
@@ -238,6 +247,15 @@ bool devices_stop(struct devices *d)
 	return !d->bus || host_bus_stop(d->bus);
 }
 
+bool devices_reset(struct devices *d)
+{
+	if (!devices_stop(d))
+		return false;
+	if (d->chipset)
+		vtl0_chipset_reset(d->chipset);
+	return true;
+}
+
 void devices_drain(struct devices *d)
 {
 	for (unsigned int i = 0; i < NR_COMS; i++)
@@ -257,6 +275,7 @@ void devices_close(struct devices *d)
 		medium_close(d->disk[i].medium);
 	}
 	msi_destroy(d->msi);
+	vtl0_chipset_destroy(d->chipset);
 	for (unsigned int i = 0; i < NR_COMS; i++) {
 		serial_device_destroy(d->serial[i]);
 		if (d->back[i])
@@ -301,6 +320,11 @@ void devices_print_stats(struct devices *d, FILE *out)
 	if (d->get) {
 		fputs("\"get\":", out);
 		get_device_print_stats(d->get, out);
+		fputs(",", out);
+	}
+	if (d->chipset) {
+		fputs("\"chipset\":", out);
+		vtl0_chipset_print_stats(out);
 		fputs(",", out);
 	}
 	if (d->msi)

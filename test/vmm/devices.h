@@ -29,6 +29,9 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
  * something does not let go of the machine, which must not be freed. */
 bool devices_stop(struct devices *d);
 
+/* The guest starts again: as devices_stop(), and all are as at power-up. */
+bool devices_reset(struct devices *d);
+
 /* Once the loop has ended: writes out what is left. */
 void devices_drain(struct devices *d);
 

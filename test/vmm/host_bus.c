@@ -237,6 +237,7 @@ bool host_bus_stop(struct host_bus *bus)
 	struct timespec until;
 	bool stopped;
 
+	bus->stopped = false;
 	reactor_run(bus->loop, reset, bus);
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += STOP_SECONDS;

@@ -25,8 +25,9 @@ struct host_bus *host_bus_create(struct machine *m, enum vtl vtl,
 struct vmbus_server *host_bus_server(struct host_bus *bus);
 
 /* After the VPs have stopped, while the loop runs, not on its thread: closes
- * all channels, so that no device touches the machine's memory any more.
- * False if that did not happen within a second: then free nothing. */
+ * all channels, so that no device touches the machine's memory any more; a
+ * guest that starts anew finds the bus as at power-up. False if that did not
+ * happen within a second: then free nothing. */
 bool host_bus_stop(struct host_bus *bus);
 
 /* Once the loop has ended, and every device was revoked. */

@@ -305,11 +305,9 @@ static uint16_t assert_interrupt(struct call_args *a)
 {
 	struct hv_input_assert_interrupt in;
 	struct machine *m = a->vp->m;
-	struct vm *vm = &machine_view(m, VTL0)->vm;
 	uint32_t type, options, vector, data;
 	uint64_t destination, address;
 	uint16_t status;
-	int ret = 0;
 
 	memcpy(&in, a->in, sizeof(in));
 	type = le32_to_cpu(in.type);
@@ -329,16 +327,12 @@ static uint16_t assert_interrupt(struct call_args *a)
 	if (type <= HV_INTERRUPT_LOWEST_PRIORITY && vector < 16)
 		return HV_STATUS_INVALID_PARAMETER;
 
-	address = LAPIC_BASE | destination << 12 |
-		  (options & HV_ASSERT_LOGICAL ? 1u << 2 : 0);
-	data = vector | type << 8 |
-	       (options & HV_ASSERT_LEVEL ? 3u << 14 : 0);
-	if (options & HV_ASSERT_LEVEL) {
-		pthread_mutex_lock(&m->lock);
-		ret = vm_route_level(vm, address, data);
-		pthread_mutex_unlock(&m->lock);
-	}
-	if (ret < 0 || vm_signal_msi(vm, address, data) < 0)
+	address = MSI_ADDRESS_BASE |
+		  destination << MSI_ADDRESS_DESTINATION_SHIFT |
+		  (options & HV_ASSERT_LOGICAL ? MSI_ADDRESS_LOGICAL : 0);
+	data = vector | type << MSI_DATA_MODE_SHIFT |
+	       (options & HV_ASSERT_LEVEL ? MSI_DATA_LEVEL : 0);
+	if (machine_send_msi(m, address, data) < 0)
 		return HV_STATUS_INVALID_PARAMETER;
 	if (type == HV_INTERRUPT_INIT && destination == a->vp->index)
 		init_own_vtl0(a->vp);

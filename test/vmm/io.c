@@ -90,6 +90,14 @@ bool io_memory(struct vp *vp, enum vtl vtl, uint64_t gpa, bool write,
 			     size, value);
 }
 
+void io_eoi(struct vp *vp, uint8_t vector)
+{
+	struct vtl_view *view = machine_view(vp->m, VTL0);
+
+	if (view->eoi)
+		view->eoi(view->eoi_opaque, vector);
+}
+
 static int add(struct machine *m, struct io_region **list, struct io_region *r)
 {
 	int ret = 0;
@@ -181,4 +189,13 @@ void machine_set_retarget(struct machine *m, enum vtl vtl,
 	view->retarget = retarget;
 	view->retarget_opaque = opaque;
 	pthread_mutex_unlock(&m->lock);
+}
+
+void machine_set_eoi(struct machine *m,
+		     void (*eoi)(void *opaque, uint8_t vector), void *opaque)
+{
+	struct vtl_view *view = machine_view(m, VTL0);
+
+	view->eoi = eoi;
+	view->eoi_opaque = opaque;
 }

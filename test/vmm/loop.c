@@ -2,17 +2,16 @@
 /*
  * Device thread, theory of operation
  *
- * Owns: the list of watched descriptors, the timers (a list sorted by
- * deadline; vmm has a handful) and the queue of posted calls. One turn of the
- * loop:
+ * Owns: the list of watched descriptors, the timers and the queue of posted
+ * calls, both those of every reactor (paravisor/reactor_calls.h). One turn of
+ * the loop:
  *
  *	posted calls -> expired timers -> poll(2) -> descriptors that are ready
  *
  * Threads: only the queue of calls and the stop flag are touched by others.
- * The queue is a stack that posters push on with a compare-and-swap and the
- * loop takes whole and reverses, so calls run in the order they were posted.
- * The first poster after a take writes the eventfd; that descriptor is part
- * of every poll, so a call posted at any moment ends the sleep.
+ * The first poster after the loop took the queue writes the eventfd; that
+ * descriptor is part of every poll, so a call posted at any moment ends the
+ * sleep.
  *
  * A handler may remove descriptors while their results wait to be looked at:
  * removal clears the result slot of the turn in progress.
@@ -32,6 +31,8 @@
 #include <pv/log.h>
 
 #include "loop.h"
+#include "paravisor/reactor_calls.h"
+#include "paravisor/reactor_timers.h"
 
 LOG_MODULE("loop");
 
@@ -44,10 +45,8 @@ struct reactor {
 	pthread_t thread; /* valid once running is set */
 	atomic_bool running, stop;
 	int wake_fd;
-	struct reactor_call *_Atomic calls; /* newest first */
-
-	struct reactor_timer *timers; /* soonest first */
-	uint64_t expired_until;	      /* deadlines up to here had their turn */
+	struct reactor_calls calls;
+	struct reactor_timers timers;
 	struct loop_fd *fds;
 	unsigned int nr_fds;
 
@@ -56,12 +55,6 @@ struct reactor {
 	struct loop_fd *polled[MAX_FDS + 1];
 	unsigned int nr_polled;
 };
-
-/*
- * An end marker instead of NULL: an empty queue is NULL, so the poster who
- * finds NULL knows that it has to wake the loop.
- */
-static struct reactor_call queue_end;
 
 struct reactor *loop_create(void)
 {
@@ -116,77 +109,8 @@ uint64_t reactor_now(void)
 
 void reactor_post(struct reactor *loop, struct reactor_call *call)
 {
-	struct reactor_call *head;
-
-	if (atomic_exchange(&call->queued, true))
-		return;
-	head = atomic_load(&loop->calls);
-	do
-		call->next = head ? head : &queue_end;
-	while (!atomic_compare_exchange_weak(&loop->calls, &head, call));
-	if (!head)
+	if (reactor_calls_push(&loop->calls, call))
 		loop_wake(loop);
-}
-
-static void run_calls(struct reactor *loop)
-{
-	struct reactor_call *call = atomic_exchange(&loop->calls, NULL);
-	struct reactor_call *ordered = &queue_end, *next;
-
-	for (; call && call != &queue_end; call = next) {
-		next = call->next;
-		call->next = ordered;
-		ordered = call;
-	}
-	for (call = ordered; call != &queue_end; call = next) {
-		next = call->next;
-		/* From here on it may be posted again, or freed by fn. */
-		atomic_store(&call->queued, false);
-		call->fn(call);
-	}
-}
-
-struct waited_call {
-	struct reactor_call call;
-	void (*fn)(void *arg);
-	void *arg;
-	pthread_mutex_t lock;
-	pthread_cond_t done_changed;
-	bool done;
-};
-
-static void run_waited(struct reactor_call *call)
-{
-	struct waited_call *waited = (struct waited_call *)call;
-
-	waited->fn(waited->arg);
-	pthread_mutex_lock(&waited->lock);
-	waited->done = true;
-	pthread_cond_signal(&waited->done_changed);
-	pthread_mutex_unlock(&waited->lock);
-}
-
-void reactor_run(struct reactor *loop, void (*fn)(void *arg), void *arg)
-{
-	struct waited_call waited = {
-		.call = { .fn = run_waited },
-		.fn = fn,
-		.arg = arg,
-	};
-
-	if (reactor_is_current(loop)) {
-		fn(arg);
-		return;
-	}
-	pthread_mutex_init(&waited.lock, NULL);
-	pthread_cond_init(&waited.done_changed, NULL);
-	reactor_post(loop, &waited.call);
-	pthread_mutex_lock(&waited.lock);
-	while (!waited.done)
-		pthread_cond_wait(&waited.done_changed, &waited.lock);
-	pthread_mutex_unlock(&waited.lock);
-	pthread_cond_destroy(&waited.done_changed);
-	pthread_mutex_destroy(&waited.lock);
 }
 
 /* Timers. */
@@ -194,59 +118,27 @@ void reactor_run(struct reactor *loop, void (*fn)(void *arg), void *arg)
 void reactor_timer_arm(struct reactor *loop, struct reactor_timer *timer,
 		       uint64_t deadline)
 {
-	struct reactor_timer **at = &loop->timers;
-
-	reactor_timer_cancel(loop, timer);
-	/* A timer that arms itself in the past waits for the next turn: the
-	 * descriptors get theirs in between. */
-	if (deadline <= loop->expired_until)
-		deadline = loop->expired_until + 1;
-	/* Behind its equals, so that equal deadlines expire as armed. */
-	while (*at && (*at)->deadline <= deadline)
-		at = &(*at)->next;
-	timer->deadline = deadline;
-	timer->next = *at;
-	timer->armed = true;
-	*at = timer;
+	reactor_timers_arm(&loop->timers, timer, deadline);
 }
 
 void reactor_timer_cancel(struct reactor *loop, struct reactor_timer *timer)
 {
-	struct reactor_timer **at = &loop->timers;
-
-	if (!timer->armed)
-		return;
-	while (*at != timer)
-		at = &(*at)->next;
-	*at = timer->next;
-	timer->armed = false;
-}
-
-static void run_timers(struct reactor *loop, uint64_t now)
-{
-	struct reactor_timer *timer;
-
-	loop->expired_until = now;
-	while ((timer = loop->timers) && timer->deadline <= now) {
-		loop->timers = timer->next;
-		timer->armed = false;
-		timer->fn(timer);
-	}
+	reactor_timers_cancel(&loop->timers, timer);
 }
 
 static int poll_timeout(const struct reactor *loop)
 {
 	uint64_t now, left_ms;
 
-	if (atomic_load(&loop->calls) || atomic_load(&loop->stop))
+	if (atomic_load(&loop->calls.newest) || atomic_load(&loop->stop))
 		return 0;
-	if (!loop->timers)
+	if (!loop->timers.first)
 		return -1;
 	now = reactor_now();
-	if (loop->timers->deadline <= now)
+	if (loop->timers.first->deadline <= now)
 		return 0;
 	/* Rounded up: waking early would only mean to poll again. */
-	left_ms = (loop->timers->deadline - now - 1) / NS_PER_MS + 1;
+	left_ms = (loop->timers.first->deadline - now - 1) / NS_PER_MS + 1;
 	return left_ms < INT32_MAX ? (int)left_ms : INT32_MAX;
 }
 
@@ -312,10 +204,10 @@ void loop_run(struct reactor *loop)
 	loop->thread = pthread_self();
 	atomic_store(&loop->running, true);
 	while (!atomic_load(&loop->stop)) {
-		run_calls(loop);
-		run_timers(loop, reactor_now());
+		reactor_calls_run(&loop->calls);
+		reactor_timers_expire(&loop->timers, reactor_now());
 		poll_fds(loop);
 	}
-	run_calls(loop);
+	reactor_calls_run(&loop->calls);
 	atomic_store(&loop->running, false);
 }

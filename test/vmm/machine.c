@@ -9,10 +9,15 @@
  * access rights: touching it ends KVM_RUN before the instruction, so that the
  * intercept finds an unchanged VP (intercept.c).
  *
+ *	                   machine_reset()
+ *	                      v       |
  *	machine_create() --> machine_run() --> machine_destroy()
  *	                          ^
  *	                          | machine_stop(), from any thread: the first
  *	                          | status stays, all VP threads end
+ *
+ * A reset makes the VM and its vCPUs anew: that is the one way to be sure that
+ * nothing of the last start is left in KVM. RAM stays where it is, empty.
  *
  * The thread in machine_run() is the watchdog: once a second it looks for a VP
  * that has an interrupt to take but has not left KVM_RUN for STUCK_SECONDS. It
@@ -210,6 +215,39 @@ out_destroy:
 	return NULL;
 }
 
+static void forget_vp(struct vp *vp)
+{
+	uint8_t count[sizeof(vp->count)];
+
+	memcpy(count, &vp->count, sizeof(count));
+	vp_destroy(vp);
+	memset(vp, 0, sizeof(*vp));
+	memcpy(&vp->count, count, sizeof(count));
+}
+
+int machine_reset(struct machine *m)
+{
+	struct vtl_view *view = machine_view(m, VTL0);
+	int reset = VMM_RESET, ret;
+
+	for (unsigned int i = 0; i < m->config.vps; i++)
+		forget_vp(&m->vps[i]);
+	vm_destroy(&view->vm);
+	if (madvise(m->ram, m->ram_size - HUGE_PAGE, MADV_DONTNEED) < 0) {
+		fprintf(stderr, "vmm: madvise: %s\n", strerror(errno));
+		return -errno;
+	}
+	view->guest_os_id = view->hypercall = view->reference_tsc = 0;
+	memset(view->crash, 0, sizeof(view->crash));
+	ret = create_view(m, VTL0);
+	m->tsc_start = __rdtsc();
+	for (unsigned int i = 0; !ret && i < m->config.vps; i++)
+		ret = vp_create(&m->vps[i], m, i);
+	/* Fails if an end was asked for meanwhile, which machine_run() sees. */
+	atomic_compare_exchange_strong(&m->status, &reset, -1);
+	return ret;
+}
+
 void machine_destroy(struct machine *m)
 {
 	if (m->vps)
@@ -240,14 +278,29 @@ int machine_set_boot_register(struct machine *m, enum vtl vtl, uint32_t name,
 	return 0;
 }
 
+int machine_send_msi(struct machine *m, uint64_t address, uint32_t data)
+{
+	struct vm *vm = &machine_view(m, VTL0)->vm;
+	int ret = 0;
+
+	if (data & MSI_DATA_LEVEL) {
+		pthread_mutex_lock(&m->lock);
+		ret = vm_route_level(vm, address, data);
+		pthread_mutex_unlock(&m->lock);
+	}
+	return ret < 0 ? ret : vm_signal_msi(vm, address, data);
+}
+
 void machine_stop(struct machine *m, int status, const char *why, ...)
 {
-	int running = -1;
+	int now = atomic_load(&m->status);
 	char line[256];
 	va_list args;
 
-	if (!atomic_compare_exchange_strong(&m->status, &running, status))
-		return;
+	do {
+		if (now >= 0 && (now != VMM_RESET || status == VMM_RESET))
+			return;
+	} while (!atomic_compare_exchange_weak(&m->status, &now, status));
 	va_start(args, why);
 	vsnprintf(line, sizeof(line), why, args);
 	va_end(args);
@@ -308,11 +361,15 @@ static void watch(struct machine *m, struct watch *watches)
 
 enum vmm_status machine_run(struct machine *m)
 {
-	struct watch *watches = calloc(m->config.vps, sizeof(*watches));
 	struct timespec tick = { .tv_nsec = 100000000 };
 	struct timespec until;
+	struct watch *watches;
 	unsigned int started = 0;
 
+	/* Stopped before it ran. */
+	if (atomic_load(&m->status) >= 0)
+		return (enum vmm_status)atomic_load(&m->status);
+	watches = calloc(m->config.vps, sizeof(*watches));
 	if (!watches) {
 		fprintf(stderr, "vmm: out of memory\n");
 		return VMM_HOST_CANNOT;
@@ -336,7 +393,8 @@ enum vmm_status machine_run(struct machine *m)
 			continue;
 		/* Its memory cannot be taken away: leave all to the kernel. */
 		fprintf(stderr, "vmm: the thread of VP %u does not end\n", i);
-		_exit(atomic_load(&m->status));
+		_exit(atomic_load(&m->status) == VMM_RESET ?
+			      VMM_HOST_CANNOT : atomic_load(&m->status));
 	}
 	atomic_store(&m->running, false);
 	free(watches);

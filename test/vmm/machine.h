@@ -32,6 +32,7 @@ enum vmm_status {
 	VMM_VP_STUCK = 5,
 	VMM_TIMEOUT = 124,
 	VMM_SIGNAL = 128,      /* + signal number */
+	VMM_RESET = 256,       /* no exit status: the guest starts again */
 };
 
 struct memory_range {
@@ -68,12 +69,18 @@ struct machine;
  * machine_create(): KVM VMs, memory and vCPUs; prints one line and returns
  * NULL when the host cannot. machine_run(): starts every VP thread and
  * returns the exit status when the machine has ended. machine_stop(): ends a
- * running machine from any thread (first status wins); `why` is printed.
+ * running machine from any thread; `why` is printed. The first status wins,
+ * except that VMM_RESET gives way to any other.
+ *
+ * machine_reset(): after machine_run() has returned VMM_RESET, makes a machine
+ * without VTL2 what machine_create() made; regions, ports and handlers stay.
+ * The devices have let go of its memory. -errno after one line.
  */
 struct machine *machine_create(const struct machine_config *config);
 enum vmm_status machine_run(struct machine *m);
 void machine_stop(struct machine *m, int status, const char *why, ...)
 	__attribute__((format(printf, 3, 4)));
+int machine_reset(struct machine *m);
 void machine_destroy(struct machine *m);
 
 /* Host address of [gpa, gpa + size) if all of it is RAM that `vtl` sees,
@@ -117,6 +124,21 @@ void synic_signal(struct machine *m, enum vtl vtl, unsigned int vp,
 void vp_interrupt(struct machine *m, enum vtl vtl, unsigned int vp,
 		  uint8_t vector);
 void vp_nmi(struct machine *m, enum vtl vtl, unsigned int vp);
+
+/*
+ * A message to VTL0's local APICs in the form of an MSI (Intel SDM volume 3,
+ * "Message Signalled Interrupts"). A level-triggered one is ended by an EOI,
+ * of which the one handler of the VTL is told on the VP's thread. -errno when
+ * KVM refuses. Any thread.
+ */
+#define MSI_ADDRESS_BASE 0xfee00000u
+#define MSI_ADDRESS_LOGICAL (1u << 2)
+#define MSI_ADDRESS_DESTINATION_SHIFT 12
+#define MSI_DATA_MODE_SHIFT 8
+#define MSI_DATA_LEVEL (3u << 14) /* trigger mode, and asserted */
+int machine_send_msi(struct machine *m, uint64_t address, uint32_t data);
+void machine_set_eoi(struct machine *m,
+		     void (*eoi)(void *opaque, uint8_t vector), void *opaque);
 
 /*
  * Connections: who receives HvPostMessage and HvSignalEvent (TLFS, "Inter-

@@ -5,8 +5,12 @@
  * Everything the user gave is checked before anything is started, in this
  * order, and the first fault ends the run with one line and status 2:
  *
- *	options -> files they name -> image -> sockets and outputs
- *	-> KVM (status 1 from here) -> run
+ *	options -> files they name -> image, or the guest's kernel
+ *	-> sockets and outputs -> KVM (status 1 from here) -> run
+ *
+ * With --igvm the image runs in VTL2 and has the devices; without, the guest
+ * has them itself and the machine has no VTL2. A guest without VTL2 that wants
+ * to start again is loaded anew by the host; under VTL2 that is VTL2's work.
  *
  * Threads: one per VP, made by machine_run(), and the device thread with the
  * loop, made here. Signals are taken by the device thread from a signalfd; no
@@ -25,13 +29,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "boot.h"
 #include "com.h"
 #include "control.h"
 #include "devices.h"
-#include "igvm_load.h"
-#include "include/vtl0_reg.h"
-#include "input_file.h"
-#include "json.h"
 #include "loop.h"
 #include "machine.h"
 #include "options.h"
@@ -39,16 +40,12 @@
 
 #define NS_PER_SECOND 1000000000ull
 #define END_DEADLINE (10 * NS_PER_SECOND)
-#define MAX_KERNEL_SIZE (512u << 20)
-#define MAX_INITRD_SIZE (2u << 30)
 
 static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
 struct vmm {
 	struct vmm_options options;
-	struct input_file kernel, initrd, settings;
-	struct igvm_host host;
-	struct igvm_plan plan;
+	struct boot boot;
 	FILE *stats;
 
 	struct reactor *loop;
@@ -56,11 +53,12 @@ struct vmm {
 	struct control *control;
 	struct devices *devices;
 	struct machine *machine;
-	struct com_port *com3;
+	struct com_port *com3; /* VTL2 only */
 
 	struct loop_fd signals;
 	struct reactor_timer timeout, end;
 	enum vmm_status ending_status; /* what the end timer exits with */
+	bool attached; /* machine and devices are there */
 };
 
 /* Statistics. */
@@ -71,11 +69,14 @@ static void print_stats(void *opaque, FILE *out)
 
 	fputs("{", out);
 	devices_print_stats(vmm->devices, out);
-	fputs("\"com3\":{\"back\":", out);
-	serial_back_print_stats(vmm->com3_back, out);
-	fputs(",\"uart\":", out);
-	com_print_stats(vmm->com3, out);
-	fputs("},\"machine\":", out);
+	if (vmm->com3) {
+		fputs("\"com3\":{\"back\":", out);
+		serial_back_print_stats(vmm->com3_back, out);
+		fputs(",\"uart\":", out);
+		com_print_stats(vmm->com3, out);
+		fputs("},", out);
+	}
+	fputs("\"machine\":", out);
 	machine_print_stats(vmm->machine, out);
 	fputs("}", out);
 }
@@ -86,7 +87,7 @@ static enum vmm_status write_stats(struct vmm *vmm, enum vmm_status status)
 	if (!vmm->stats)
 		return status;
 	fprintf(vmm->stats, "{\"host\":");
-	if (vmm->com3)
+	if (vmm->attached)
 		print_stats(vmm, vmm->stats);
 	else
 		fputs("null", vmm->stats);
@@ -146,95 +147,6 @@ static void signal_came(struct loop_fd *watch, short events)
 	     strsignal((int)info.ssi_signo));
 }
 
-/* Checking: each returns 0, or -errno after the line on stderr. */
-
-static int refuse_settings(const char *path, const char *rule, size_t at)
-{
-	fprintf(stderr, "vmm: --settings %s: %s", path, rule);
-	if (at)
-		fprintf(stderr, " at byte %zu", at);
-	fputc('\n', stderr);
-	return -EINVAL;
-}
-
-/* Form only: what the settings mean is the paravisor's to judge. */
-static int check_settings(const struct input_file *file)
-{
-	struct json_span object, version;
-	size_t wrong = 0;
-
-	if (json_check((const char *)file->bytes, file->len, &object,
-		       &wrong) < 0)
-		return refuse_settings(file->path, "not JSON", wrong + 1);
-	if (*object.at != '{')
-		return refuse_settings(file->path, "must be an object", 0);
-	if (!json_member(object, "version", &version) ||
-	    !json_is_literal(version, "1"))
-		return refuse_settings(file->path, "/version: must be 1", 0);
-	return 0;
-}
-
-static int read_inputs(struct vmm *vmm)
-{
-	const struct vmm_options *o = &vmm->options;
-	const struct {
-		struct input_file *file;
-		const char *option, *path;
-		size_t max;
-	} inputs[] = {
-		{ &vmm->kernel, "--vtl0-kernel", o->vtl0_kernel,
-		  MAX_KERNEL_SIZE },
-		{ &vmm->initrd, "--vtl0-initrd", o->vtl0_initrd,
-		  MAX_INITRD_SIZE },
-		{ &vmm->settings, "--settings", o->settings,
-		  VTL0_SETTINGS_SIZE - 1 },
-	};
-	int err = 0;
-
-	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++) {
-		if (!inputs[i].path)
-			continue;
-		err = input_file_read(inputs[i].file, inputs[i].option,
-				      inputs[i].path, inputs[i].max);
-		if (err)
-			return err;
-	}
-	return o->settings ? check_settings(&vmm->settings) : 0;
-}
-
-/* Without --settings the paravisor gives the guest all disks that it has. */
-static void make_settings(struct vmm *vmm)
-{
-	char *text = devices_settings(&vmm->options);
-
-	if (vmm->settings.bytes || !text) {
-		free(text);
-		return;
-	}
-	vmm->settings = (struct input_file){
-		.path = "--disk",
-		.bytes = (uint8_t *)text,
-		.len = strlen(text),
-	};
-}
-
-static int check_image(struct vmm *vmm)
-{
-	const struct vmm_options *o = &vmm->options;
-
-	vmm->host = (struct igvm_host){
-		.memory = o->memory,
-		.vps = o->vps,
-		.append = o->append,
-		.redirect = o->vmbus_redirect,
-		.vtl0_kernel = &vmm->kernel,
-		.vtl0_initrd = &vmm->initrd,
-		.settings = &vmm->settings,
-		.vtl0_append = o->vtl0_append,
-	};
-	return igvm_check(o->igvm, &vmm->host, &vmm->plan);
-}
-
 static FILE *open_output(const char *option, const char *path)
 {
 	FILE *file = fopen(path, "we");
@@ -243,23 +155,6 @@ static FILE *open_output(const char *option, const char *path)
 		fprintf(stderr, "vmm: %s %s: %s\n", option, path,
 			strerror(errno));
 	return file;
-}
-
-static enum vmm_status write_host_tree(const struct vmm *vmm)
-{
-	const char *path = vmm->options.host_tree;
-	FILE *file = open_output("--host-tree", path);
-	size_t written;
-
-	if (!file)
-		return VMM_BAD_INPUT;
-	written = fwrite(vmm->plan.tree, 1, vmm->plan.tree_len, file);
-	if (fclose(file) || written != vmm->plan.tree_len) {
-		fprintf(stderr, "vmm: --host-tree %s: %s\n", path,
-			strerror(errno));
-		return VMM_HOST_CANNOT;
-	}
-	return VMM_OK;
 }
 
 /* Sockets and outputs. Loop and console are set up, nothing moves yet. */
@@ -292,29 +187,26 @@ static int open_ends(struct vmm *vmm)
 
 static enum vmm_status build_machine(struct vmm *vmm)
 {
-	const struct machine_config config = {
-		.vps = vmm->options.vps,
-		.has_vtl2 = true,
-		.ranges = vmm->plan.ranges,
-		.nr_ranges = vmm->plan.nr_ranges,
-	};
-	int err;
+	const struct machine_config config = boot_machine(&vmm->boot);
+	const enum vtl owner = config.has_vtl2 ? VTL2 : VTL0;
+	enum vmm_status status;
 
 	vmm->machine = machine_create(&config);
 	if (!vmm->machine)
 		return VMM_HOST_CANNOT;
-	err = igvm_place(&vmm->plan, vmm->machine);
-	if (err)
-		return err == -ENOMEM ? VMM_HOST_CANNOT : VMM_BAD_INPUT;
-	vmm->com3 = com_attach(vmm->machine, VTL2, 3, vmm->com3_back);
-	if (!vmm->com3) {
-		fputs("vmm: out of memory\n", stderr);
-		return VMM_HOST_CANNOT;
+	status = boot_place(&vmm->boot, vmm->machine);
+	if (status != VMM_OK)
+		return status;
+	if (owner == VTL2) {
+		vmm->com3 = com_attach(vmm->machine, VTL2, 3, vmm->com3_back);
+		if (!vmm->com3) {
+			fputs("vmm: out of memory\n", stderr);
+			return VMM_HOST_CANNOT;
+		}
 	}
-	if (devices_attach(vmm->devices, vmm->machine, VTL2, &config))
+	if (devices_attach(vmm->devices, vmm->machine, owner, &config))
 		return VMM_HOST_CANNOT;
-	/* The image is in the guest's memory now. */
-	igvm_plan_free(&vmm->plan);
+	vmm->attached = true;
 	return VMM_OK;
 }
 
@@ -356,6 +248,23 @@ static void *device_thread(void *opaque)
 	return NULL;
 }
 
+/* Runs the guest, again each time that it wants to start again. */
+static enum vmm_status run_starts(struct vmm *vmm)
+{
+	enum vmm_status status = machine_run(vmm->machine);
+
+	while (status == VMM_RESET) {
+		if (!devices_reset(vmm->devices) ||
+		    machine_reset(vmm->machine) < 0)
+			return VMM_HOST_CANNOT;
+		status = boot_place(&vmm->boot, vmm->machine);
+		if (status != VMM_OK)
+			return status;
+		status = machine_run(vmm->machine);
+	}
+	return status;
+}
+
 static enum vmm_status run_machine(struct vmm *vmm)
 {
 	enum vmm_status status;
@@ -367,7 +276,7 @@ static enum vmm_status run_machine(struct vmm *vmm)
 		fprintf(stderr, "vmm: device thread: %s\n", strerror(err));
 		return VMM_HOST_CANNOT;
 	}
-	status = machine_run(vmm->machine);
+	status = run_starts(vmm);
 	if (!devices_stop(vmm->devices)) {
 		fputs("vmm: the devices do not stop; leaving them\n", stderr);
 		console_stop();
@@ -385,13 +294,10 @@ static enum vmm_status start(struct vmm *vmm)
 {
 	enum vmm_status status;
 
-	if (read_inputs(vmm))
-		return VMM_BAD_INPUT;
-	make_settings(vmm);
-	if (check_image(vmm))
+	if (boot_check(&vmm->boot, &vmm->options))
 		return VMM_BAD_INPUT;
 	if (vmm->options.host_tree)
-		return write_host_tree(vmm);
+		return boot_write_host_tree(&vmm->boot);
 	vmm->loop = loop_create();
 	if (!vmm->loop || watch_signals(vmm) < 0) {
 		fprintf(stderr, "vmm: device loop: %s\n", strerror(errno));
@@ -416,10 +322,7 @@ static void release(struct vmm *vmm)
 		close(vmm->signals.fd);
 	if (vmm->loop)
 		loop_destroy(vmm->loop);
-	igvm_plan_free(&vmm->plan);
-	input_file_free(&vmm->kernel);
-	input_file_free(&vmm->initrd);
-	input_file_free(&vmm->settings);
+	boot_free(&vmm->boot);
 	options_free(&vmm->options);
 }
 

@@ -3,14 +3,15 @@
  * Options, theory of operation
  *
  * One table holds every option: its name, the name of its value, the line of
- * --help, how it is parsed and whether its feature is there yet. Parsing walks
+ * --help, how it is parsed, and its rules: may it be repeated, does it make
+ * sense without --igvm, is its feature there yet. Parsing walks
  * argv once; a parser returns NULL or the rule that the value breaks, as
  * static text, and the walk prints option, value and rule in one line. After
  * the walk come the rules between options.
  *
  * Nothing is opened here and no state is kept outside of *options.
  *
- * An option whose `ready` is false is parsed like any other, so that its
+ * An option that is NOT_YET or NEEDS_IGVM is parsed like any other, so that its
  * mistakes are named first; then it is refused by name.
  */
 #include <ctype.h>
@@ -42,8 +43,7 @@ struct option_row {
 	const char *help;  /* NULL: an alias of the row before it */
 	const char *(*parse)(struct vmm_options *options, const char *value);
 	enum option_group group;
-	bool repeats;
-	bool ready;
+	unsigned int rules;
 };
 
 /* Values. */
@@ -180,70 +180,70 @@ static const char *parse_net(struct vmm_options *o, const char *value)
 
 /* The table. */
 
-#define READY true
-#define NOT_YET false
+/* Rules of a row. */
+#define REPEATS (1u << 0)
+#define NEEDS_IGVM (1u << 1)
+#define NOT_YET (1u << 2)
 
 static const struct option_row rows[] = {
-	{ "--igvm", "FILE", "image to load into VTL2", parse_igvm, BOOT, false,
-	  READY },
-	{ "--hv", NULL, "accepted: always on", parse_hv, BOOT, true, READY },
+	{ "--igvm", "FILE", "image to load into VTL2; without it there is none",
+	  parse_igvm, BOOT, 0 },
+	{ "--hv", NULL, "accepted: always on", parse_hv, BOOT, REPEATS },
 	{ "--vtl2", NULL, "accepted: follows from --igvm", parse_vtl2, BOOT,
-	  true, READY },
+	  REPEATS | NEEDS_IGVM },
 	{ "-m", "SIZE", "RAM of VTL0, such as 512M or 2GB (1GB)", parse_memory,
-	  BOOT, false, READY },
-	{ "-p", "N", "virtual processors, 1 to 64 (2)", parse_vps, BOOT, false,
-	  READY },
+	  BOOT, 0 },
+	{ "-p", "N", "virtual processors, 1 to 64 (2)", parse_vps, BOOT, 0 },
 	{ "-c", "TEXT", "added to VTL2's command line; the guest's without "
-	  "--igvm", parse_append, BOOT, false, READY },
+	  "--igvm", parse_append, BOOT, 0 },
 	{ "--vtl0-kernel", "FILE", "bzImage for VTL0, instead of the image's",
-	  parse_vtl0_kernel, BOOT, false, READY },
+	  parse_vtl0_kernel, BOOT, 0 },
 	{ "--vtl0-initrd", "FILE", "initrd for VTL0", parse_vtl0_initrd, BOOT,
-	  false, READY },
+	  0 },
 	{ "--vtl0-append", "TEXT", "added to VTL0's command line",
-	  parse_vtl0_append, BOOT, false, READY },
+	  parse_vtl0_append, BOOT, 0 },
 	{ "--settings", "FILE", "settings of the paravisor, JSON",
-	  parse_settings, BOOT, false, READY },
+	  parse_settings, BOOT, NEEDS_IGVM },
 
-	{ "--disk", "BACK[,uh|,uh-nvme][,ro]", "disk; BACK is mem:SIZE or "
-	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, true, READY },
+	{ "--disk", "BACK[,uh|,uh-nvme][,ro]", "NVMe disk; BACK is mem:SIZE or "
+	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, REPEATS },
 	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
-	  "tap:NAME, pair or null", parse_net, DEVICES, true, NOT_YET },
-	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, false,
-	  READY },
-	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES, false,
-	  READY },
-	{ "--com2", "SERIAL", "COM2 of the guest", parse_com2, DEVICES, false,
-	  READY },
-	{ "--vmbus-com2-serial", "SERIAL", NULL, parse_com2, DEVICES, false,
-	  READY },
+	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS | NOT_YET },
+	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
+	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES,
+	  NEEDS_IGVM },
+	{ "--com2", "SERIAL", "COM2 of the guest", parse_com2, DEVICES, 0 },
+	{ "--vmbus-com2-serial", "SERIAL", NULL, parse_com2, DEVICES,
+	  NEEDS_IGVM },
 	{ "--com3", "SERIAL", "COM3: the console of VTL2 (none)", parse_com3,
-	  DEVICES, false, READY },
+	  DEVICES, NEEDS_IGVM },
 	{ "--vmbus-redirect", NULL, "VTL2 serves the guest's VMBus",
-	  parse_redirect, DEVICES, true, NOT_YET },
+	  parse_redirect, DEVICES, REPEATS | NEEDS_IGVM | NOT_YET },
 	{ "--vtl2-vsock-path", "PATH", "Unix socket to VTL2's vsock ports",
-	  parse_vtl2_vsock, DEVICES, false, READY },
+	  parse_vtl2_vsock, DEVICES, NEEDS_IGVM },
 	{ "--vmbus-vtl2-vsock-path", "PATH", NULL, parse_vtl2_vsock, DEVICES,
-	  false, READY },
+	  NEEDS_IGVM },
 	{ "--vsock-path", "PATH", "Unix socket to VTL0's vsock ports",
-	  parse_vsock, DEVICES, false, NOT_YET },
+	  parse_vsock, DEVICES, NOT_YET },
 
 	{ "--control", "PATH", "Unix socket, JSON lines: quit, stats",
-	  parse_control, SEEING, false, READY },
+	  parse_control, SEEING, 0 },
 	{ "--stats", "FILE", "counters of the host as JSON, written at exit",
-	  parse_stats, SEEING, false, READY },
+	  parse_stats, SEEING, 0 },
 	{ "--timeout", "SECONDS", "end with status 124 after this time",
-	  parse_timeout, SEEING, false, READY },
+	  parse_timeout, SEEING, 0 },
 	{ "--host-tree", "FILE", "write the device tree for the image and exit",
-	  parse_host_tree, SEEING, false, READY },
-	{ "--help", NULL, "this text", NULL, SEEING, true, READY },
-	{ "--version", NULL, "the version", NULL, SEEING, true, READY },
+	  parse_host_tree, SEEING, NEEDS_IGVM },
+	{ "--help", NULL, "this text", NULL, SEEING, REPEATS },
+	{ "--version", NULL, "the version", NULL, SEEING, REPEATS },
 };
 
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 
 void options_help(FILE *out)
 {
-	fputs("Usage: vmm --igvm FILE [OPTION]...\n", out);
+	fputs("Usage: vmm --igvm FILE [OPTION]...\n"
+	      "       vmm --vtl0-kernel FILE [OPTION]...   (no VTL2)\n", out);
 	for (int group = 0; group < NR_GROUPS; group++) {
 		fprintf(out, "\n%s:\n", group_titles[group]);
 		for (size_t i = 0; i < NR_ROWS; i++) {
@@ -255,10 +255,13 @@ void options_help(FILE *out)
 			snprintf(left, sizeof(left), "%s%s%s", row->name,
 				 row->value ? " " : "",
 				 row->value ? row->value : "");
-			fprintf(out, "  %-31s %s%s%s\n", left,
+			fprintf(out, "  %-31s %s%s%s%s\n", left,
 				row->help ? row->help : "same as ",
 				row->help ? "" : rows[i - 1].name,
-				row->ready ? "" : " (not supported yet)");
+				row->rules & NEEDS_IGVM ? " (needs --igvm)" :
+							  "",
+				row->rules & NOT_YET ? " (not supported yet)" :
+						       "");
 		}
 	}
 	fputs("\n"
@@ -313,32 +316,17 @@ static size_t row_identity(const struct option_row *row)
 	return row->help ? row - rows : row - rows - 1;
 }
 
-static enum options_result check_combination(const struct vmm_options *o)
-{
-	static const char needs_igvm[] = "needs --igvm";
-
-	if (o->igvm)
-		return OPTIONS_RUN;
-	if (o->vtl2)
-		return refuse("--vtl2", NULL, needs_igvm);
-	if (o->settings)
-		return refuse("--settings", o->settings, needs_igvm);
-	if (o->host_tree)
-		return refuse("--host-tree", o->host_tree, needs_igvm);
-	if (!o->vtl0_kernel)
-		return refuse("--igvm", NULL, "missing: there is nothing to "
-			      "boot (--help lists the options)");
-	return refuse("--vtl0-kernel", o->vtl0_kernel,
-		      "without --igvm: not supported yet");
-}
-
-/* Who may have which disk already. */
+/* Who may have which disk: VTL2 its NVMe controllers, else the guest its own. */
 static enum options_result check_disks(const struct vmm_options *o)
 {
-	for (unsigned int i = 0; i < o->nr_disks; i++)
-		if (o->disks[i].owner != OWNER_VTL2_NVME)
+	for (unsigned int i = 0; i < o->nr_disks; i++) {
+		if (o->igvm && o->disks[i].owner != OWNER_VTL2_NVME)
 			return refuse("--disk", o->disks[i].text,
 				      "without uh-nvme: not supported yet");
+		if (!o->igvm && o->disks[i].owner != OWNER_VTL0)
+			return refuse("--disk", o->disks[i].text,
+				      "uh and uh-nvme need --igvm");
+	}
 	return OPTIONS_RUN;
 }
 
@@ -360,7 +348,8 @@ static enum options_result check_serial_paths(const struct vmm_options *o)
 enum options_result options_parse(int argc, char **argv,
 				  struct vmm_options *options)
 {
-	const struct option_row *not_ready = NULL;
+	const struct option_row *not_ready = NULL, *needs_igvm = NULL;
+	const char *needs_igvm_value = NULL;
 	bool given[NR_ROWS] = { false };
 	enum options_result result;
 
@@ -393,22 +382,30 @@ enum options_result options_parse(int argc, char **argv,
 					      "the value is missing");
 			value = argv[++i];
 		}
-		if (given[row_identity(row)] && !row->repeats)
+		if (given[row_identity(row)] && !(row->rules & REPEATS))
 			return refuse(row->name, value, "given twice");
 		given[row_identity(row)] = true;
 		rule = row->parse(options, value);
 		if (rule)
 			return refuse(row->name, value, rule);
-		if (!row->ready && !not_ready)
+		if ((row->rules & NOT_YET) && !not_ready)
 			not_ready = row;
+		if ((row->rules & NEEDS_IGVM) && !needs_igvm) {
+			needs_igvm = row;
+			needs_igvm_value = value;
+		}
 	}
 	result = check_serial_paths(options);
 	if (result == OPTIONS_RUN && not_ready)
 		result = refuse(not_ready->name, NULL, "not supported yet");
 	if (result == OPTIONS_RUN)
 		result = check_disks(options);
-	if (result == OPTIONS_RUN)
-		result = check_combination(options);
+	if (result == OPTIONS_RUN && !options->igvm && needs_igvm)
+		result = refuse(needs_igvm->name, needs_igvm_value,
+				"needs --igvm");
+	if (result == OPTIONS_RUN && !options->igvm && !options->vtl0_kernel)
+		result = refuse("--igvm", NULL, "missing: there is nothing to "
+				"boot (--help lists the options)");
 	return result;
 }
 

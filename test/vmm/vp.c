@@ -530,9 +530,11 @@ static void serve_exit(struct vp *vp, struct vp_vtl *vv, int ret)
 		COUNT(vp->count.halts);
 		vv->halted = true;
 		break;
+	case KVM_EXIT_IOAPIC_EOI:
+		io_eoi(vp, run->eoi.vector);
+		break;
 	case KVM_EXIT_SET_TPR: /* the loop looks at CR8 anyway */
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
-	case KVM_EXIT_IOAPIC_EOI:
 	case KVM_EXIT_INTR:
 		break;
 	case KVM_EXIT_SHUTDOWN:
@@ -676,7 +678,6 @@ int vp_create(struct vp *vp, struct machine *m, unsigned int index)
 {
 	int ret;
 
-	memset(vp, 0, sizeof(*vp));
 	vp->m = m;
 	vp->index = index;
 	vp->active = m->config.has_vtl2 ? VTL2 : VTL0;

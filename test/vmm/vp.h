@@ -120,6 +120,9 @@ struct vtl_view {
 	uint16_t (*retarget)(void *opaque, uint64_t device, uint64_t address,
 			     uint32_t data, uint32_t vector, uint64_t vps);
 	void *retarget_opaque;
+	/* VTL0 without VTL2; set before the VPs run. */
+	void (*eoi)(void *opaque, uint8_t vector);
+	void *eoi_opaque;
 	/* Partition-wide MSRs; machine->lock. */
 	uint64_t guest_os_id, hypercall, reference_tsc;
 	uint64_t crash[HV_CRASH_PARAMETERS];
@@ -190,7 +193,8 @@ static inline _Atomic uint32_t *guest_word(void *word)
 
 /* ---- vp.c: the thread of a VP ---- */
 
-/* Prepares and takes down; no thread yet. -errno after one line. */
+/* Prepares and takes down; no thread yet. Of *vp, counters alone may be set
+ * before. -errno after one line. */
 int vp_create(struct vp *vp, struct machine *m, unsigned int index);
 void vp_destroy(struct vp *vp);
 int vp_start_thread(struct vp *vp);
@@ -214,6 +218,7 @@ bool io_port(struct vp *vp, enum vtl vtl, uint16_t port, bool write,
 	     unsigned int size, uint64_t *value);
 bool io_memory(struct vp *vp, enum vtl vtl, uint64_t gpa, bool write,
 	       unsigned int size, uint64_t *value);
+void io_eoi(struct vp *vp, uint8_t vector);
 void callback_begin(struct vp *vp, const void *what);
 void callback_end(struct vp *vp);
 /* Waits until no VP but the calling one is in `what`. machine->lock held. */

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: MIT
+# vmm without an image: the guest's kernel in VTL0, on the host's own devices.
+. test/e2e/lib.sh
+
+[ "$FLAVOUR" = debug ] ||
+	note 'direct: without an image there is no flavour; runs with debug'
+for_flavour debug
+
+guest_kernel=$(test/guest/kernel guest) || exit 1
+guest_initrd=build/guest/direct.cpio
+mkdir -p build/guest
+test/guest/mkguest -o "$guest_initrd" test/guest/direct.sh || exit 1
+
+# direct_start ENDING APPEND ARGS...: as vmm_start, but COM1 is what is typed on
+# and read: there is no COM3.
+direct_start() {
+	local append="console=ttyS0 quiet loglevel=4 ending=$1 $2"
+
+	shift 2
+	com1=$case_dir/com1
+	vmm_log=$case_dir/vmm.log
+	rm -f "$case_dir/typed"
+	mkfifo "$case_dir/typed"
+	exec {typing}<>"$case_dir/typed"
+	set -- -m 512M -p 2 --vtl0-kernel "$guest_kernel/vmlinuz" \
+		--vtl0-initrd "$guest_initrd" -c "$append" "$@"
+	printf '%q ' vmm --com1 console "$@" >>"$case_dir/commands"
+	echo >>"$case_dir/commands"
+	LAB_ATTEMPTS=1 $lab --timeout 60 -- --com1 console "$@" \
+		<"$case_dir/typed" >"$com1" 2>"$vmm_log" {typing}>&- &
+	vmm_pid=$!
+}
+
+# says FILE REGEX [COUNT]: FILE has that many matching lines (at least one).
+says() {
+	local seen
+
+	seen=$(grep -aEc "$2" "$1" || true)
+	[ "$seen" = "${3-$seen}" ] && [ "$seen" -gt 0 ] ||
+		fail "\`$2' is there $seen times, not ${3-once or more}," \
+			"in ${1##*/}"
+}
+
+case_direct() {
+	local disk=$PWD/$case_dir/disk now word=word_$RANDOM stats=$case_dir/stats
+
+	truncate -s 128M "$disk"
+	direct_start poweroff "first.$word" --disk "file:$disk" \
+		--vtl0-append "second.$word" --stats "$stats"
+	expect '^direct: a word, please' 40 "$com1"
+	send "$word"
+	vmm_end 0 40
+	now=$(date +%s)
+	says "$com1" '^guest-exit: 0'
+	says "$com1" "^command line: .* first\.$word second\.$word"
+	says "$com1" '^Hyper-V: privilege flags'
+	says "$com1" '^hv_vmbus: Vmbus version:5\.'
+	says "$com1" '^direct: 2 VPs online'
+	says "$com1" "^direct: heard $word"
+	says "$com1" '^direct: interrupts of NVMe [1-9][0-9]* [0-9]* [0-9]*'
+	says "$com1" "^direct: disk sha256 $(head -c $((8 << 20)) "$disk" |
+		sha256sum | cut -c 1-64)"
+	awk -v now="$now" '/^direct: time/ { age = now - $3; ok = 1 }
+		END { exit !(ok && age >= 0 && age < 60) }' "$com1" ||
+		fail "the guest's clock is wrong"
+	jq -e '.host | .disks[0].nvme.bytes_written >= 8388608 and
+		.disks[0].nvme.interrupts > 0 and
+		.disks[0].nvme.pieces_outside == 0 and
+		.disks[0].nvme.bad_dma == 0 and .chipset.ioapic_asserts > 0 and
+		.com3 == null' "$stats" || fail "the host counted $(<"$stats")"
+	rm -f "$disk"
+}
+
+case_direct_reboot() {
+	direct_start reboot '' --disk mem:64MB
+	vmm_end 0 50
+	says "$com1" '^first start, 2 VPs' 1
+	says "$com1" '^second start, 2 VPs' 1
+	says "$com1" '^guest-exit: 0' 1
+	[ "$(grep -a '^start ' "$com1" | sort -u | wc -l)" = 2 ] ||
+		fail "the guest's kernel did not start twice"
+	says "$vmm_log" 'the guest restarts' 1
+}
+
+case_direct_crash() {
+	allow 'Call Trace:'
+	direct_start crash panic=-1 --disk mem:64MB
+	vmm_end 3 40
+	says "$com1" 'sysrq triggered crash'
+	# Linux leaves the address and the size of its last words in P3, P4.
+	says "$vmm_log" \
+		'VTL0 reports a crash: .*P3 0x[1-9a-f].* P4 0x[1-9a-f]' 1
+}
+
+case_direct_triple() {
+	direct_start triple reboot=t --disk mem:64MB
+	vmm_end 3 40
+	says "$vmm_log" 'guest had a triple fault on VP [01]' 1
+}
+
+# refused REGEX ARGS...: one line, and nothing is started.
+refused() {
+	local line=$1 status=0
+
+	shift
+	timeout 20 build/host/vmm "$@" >"$case_dir/out" 2>"$case_dir/said" \
+		</dev/null || status=$?
+	[ $status = 2 ] || fail "status $status instead of 2: $*"
+	[ "$(wc -l <"$case_dir/said")" = 1 ] && [ ! -s "$case_dir/out" ] ||
+		fail "not one line: $(cat "$case_dir/out" "$case_dir/said")"
+	grep -Eq -- "$line" "$case_dir/said" ||
+		fail "no \`$line' in: $(cat "$case_dir/said")"
+}
+
+case_direct_refused() {
+	local kernel=$guest_kernel/vmlinuz long
+
+	long=$(printf '%2000s' '' | tr ' ' x)
+	refused '^vmm: --igvm: missing' -m 512M
+	refused '^vmm: --vtl0-kernel .*/none: ' --vtl0-kernel "$case_dir/none"
+	refused "--vtl0-kernel $guest_initrd: .*no bzImage" \
+		--vtl0-kernel "$guest_initrd"
+	head -c 100000 "$kernel" >"$case_dir/short"
+	refused '--vtl0-kernel .*/short: .*cut short' \
+		--vtl0-kernel "$case_dir/short"
+	refused '^vmm: -c and --vtl0-append: .*at most 2047' \
+		--vtl0-kernel "$kernel" -c "$long" --vtl0-append "$long"
+	refused '^vmm: --com3 none: needs --igvm' --vtl0-kernel "$kernel" \
+		--com3 none
+	refused '^vmm: --disk mem:1M,uh-nvme: .*need --igvm' \
+		--vtl0-kernel "$kernel" --disk mem:1M,uh-nvme
+}
+
+run_cases 'direct: a guest without VTL2 has its NVMe, COM1, clocks and 2 VPs' \
+	'direct_reboot: it starts again, its disk is still there' \
+	'direct_crash: its crash ends vmm with 3' \
+	'direct_triple: its triple fault ends vmm with 3' \
+	'direct_refused: what it cannot have is refused by one line'
