@@ -28,15 +28,16 @@
  * gets, or knows, something stronger. OPEN during CLOSING is kept and replayed
  * when the device let go.
  *
+ * A reserved channel goes the same way, without interrupts. It may be open when
+ * the connection ends; then it keeps its id and its ring, until the client,
+ * connected or not, or a reset closes it.
+ *
  * A signal may be late: the table entry is gone, but a thread has read it.
  * Structures live as long as the server and run_call checks, on arrival, that
  * it is on the right reactor and that the channel is running.
  *
- * MODIFY_CHANNEL changes the VP that is interrupted. The reactor stays: what
- * the device has in flight completes there.
- *
- * Failure answers: a wrong OPEN gets a failed OPEN_RESULT, a wrong MODIFY a
- * failed response (5.3 and later); CLOSE has no answer. All are recorded.
+ * Failure answers: an OPEN of what is no ring gets a failed OPEN_RESULT and is
+ * recorded, as is what a device says about its client.
  */
 #include <errno.h>
 #include <string.h>
@@ -51,16 +52,28 @@ LOG_MODULE("vmbus");
 /* Some clients lose interrupts that come before they saw OPEN_RESULT. */
 #define KICK_DELAY_NS 100000000ull
 
-static void send_open_result(struct vmbus_server *server, uint32_t id,
-			     uint32_t open_id, uint32_t status)
+void channel_send_open_result(struct vmbus_server *server, uint32_t id,
+			      const struct open_request *request,
+			      uint32_t status)
 {
 	struct vmbus_open_result result = {
 		.channel = cpu_to_le32(id),
-		.open_id = cpu_to_le32(open_id),
+		.open_id = cpu_to_le32(request->open_id),
 		.status = cpu_to_le32(status),
 	};
 
-	server_send(server, VMBUS_OPEN_RESULT, &result, sizeof(result));
+	if (request->reserved)
+		server_send_to(server, request->reply.vp, request->reply.sint,
+			       VMBUS_OPEN_RESULT, &result, sizeof(result));
+	else
+		server_send(server, VMBUS_OPEN_RESULT, &result,
+			    sizeof(result));
+}
+
+bool channel_is_busy(const struct vmbus_channel_state *st)
+{
+	return st->state == CHANNEL_OPENING || st->state == CHANNEL_OPEN ||
+	       st->state == CHANNEL_CLOSING;
 }
 
 /* The channel's reactor. */
@@ -124,7 +137,8 @@ void vmbus_channel_signal(struct vmbus_channel *ch)
 	if (vp == VMBUS_NO_VP)
 		return;
 	atomic_fetch_add_explicit(&st->signals_out, 1, memory_order_relaxed);
-	config->transport->signal(config->opaque, vp, VMBUS_SINT, ch->id);
+	config->transport->signal(config->opaque, vp, VMBUS_SINT,
+				  st->open.event_flag);
 }
 
 void vmbus_channel_violation(struct vmbus_channel *ch, uint32_t type,
@@ -147,16 +161,12 @@ void vmbus_channel_closed(struct vmbus_channel *ch)
 int vmbus_server_signal(struct vmbus_server *server, uint32_t connection,
 			uint16_t flag)
 {
-	uint32_t id = connection & VMBUS_CONNECTION_CHANNEL_MASK;
-	uint32_t rest = VMBUS_SINT << VMBUS_CONNECTION_SINT_SHIFT |
-			(uint32_t)server->config.vtl
-				<< VMBUS_CONNECTION_VTL_SHIFT;
+	uint32_t slot = connection_slot(server, connection);
 	struct vmbus_channel_state *st;
 	struct reactor *reactor;
 
-	if (id > VMBUS_MAX_CHANNELS || connection != (rest | id))
-		return -ENOENT;
-	st = atomic_load_explicit(&server->signal[id], memory_order_acquire);
+	/* Slot 0 is nobody's. */
+	st = atomic_load_explicit(&server->signal[slot], memory_order_acquire);
 	if (!st)
 		return -ENOENT;
 	if (flag)
@@ -171,18 +181,26 @@ int vmbus_server_signal(struct vmbus_server *server, uint32_t connection,
 
 /* The server's reactor. */
 
+static void set_signal(struct vmbus_channel_state *st,
+		       struct vmbus_channel_state *whose)
+{
+	struct vmbus_server *server = st->server;
+	uint32_t slot = connection_slot(server, st->open.connection);
+
+	atomic_store_explicit(&server->signal[slot], whose,
+			      memory_order_release);
+}
+
 static void signals_on(struct vmbus_channel_state *st)
 {
 	atomic_store_explicit(&st->reactor, st->ch.reactor,
 			      memory_order_release);
-	atomic_store_explicit(&st->server->signal[st->ch.id], st,
-			      memory_order_release);
+	set_signal(st, st);
 }
 
 static void signals_off(struct vmbus_channel_state *st)
 {
-	atomic_store_explicit(&st->server->signal[st->ch.id], NULL,
-			      memory_order_release);
+	set_signal(st, NULL);
 	atomic_store_explicit(&st->reactor, NULL, memory_order_release);
 }
 
@@ -194,24 +212,23 @@ static void set_state(struct vmbus_channel_state *st, enum channel_state state)
 
 /* Maps the ring of an OPEN; 0, or -errno with *refusal filled. */
 static int attach_ring(struct vmbus_channel_state *st,
-		       const struct vmbus_open_channel *open,
+		       const struct open_request *request,
 		       struct refusal *refusal)
 {
 	struct guest_memory *memory = st->server->config.memory;
-	uint32_t id = le32_to_cpu(open->gpadl);
-	struct gpadl *gpadl = gpadl_find(&st->gpadls, id);
+	struct gpadl *gpadl = gpadl_find(&st->gpadls, request->gpadl);
 	struct ring *ring = &st->ch.ring;
 	int err;
 
 	if (!gpadl || !gpadl->complete || gpadl->teardown || gpadl->users) {
 		*refusal = (struct refusal){
-			offsetof(struct vmbus_open_channel, gpadl), id,
+			offsetof(struct vmbus_open_channel, gpadl),
+			request->gpadl,
 			"ring GPADL complete, of this channel and unused",
 		};
 		return -ENOENT;
 	}
-	err = gpadl_map_ring(gpadl, memory, le32_to_cpu(open->downstream_page),
-			     &st->ring, refusal);
+	err = gpadl_map_ring(gpadl, memory, request->split, &st->ring, refusal);
 	if (err)
 		return err;
 	err = ring_init(ring, st->ring.first, st->ring.second);
@@ -223,67 +240,108 @@ static int attach_ring(struct vmbus_channel_state *st,
 	return err;
 }
 
-static void open_failed(struct vmbus_channel_state *st, uint32_t open_id)
-{
-	send_open_result(st->server, st->ch.id, open_id,
-			 VMBUS_STATUS_UNSUCCESSFUL);
-}
-
-static void open_begin(struct vmbus_channel_state *st,
-		       const struct vmbus_open_channel *open)
+/* Finds all that an open channel needs: 0, or -errno with *refusal filled. */
+static int attach(struct vmbus_channel_state *st,
+		  const struct open_request *request, struct reactor **reactor,
+		  struct refusal *refusal)
 {
 	const struct vmbus_server_config *config = &st->server->config;
-	uint32_t vp = le32_to_cpu(open->vp);
-	uint32_t vp_at = offsetof(struct vmbus_open_channel, vp);
-	struct refusal refusal;
-	struct reactor *reactor = NULL;
+	uint32_t slot = connection_slot(st->server, request->connection);
+	uint32_t vp = request->vp;
 
+	*refusal = (struct refusal){
+		offsetof(struct vmbus_open_channel_signal, connection),
+		request->connection, "connection id of this server and unused",
+	};
+	if (!slot || atomic_load(&st->server->signal[slot]))
+		return -EINVAL;
+	*refusal = (struct refusal){
+		offsetof(struct vmbus_open_channel_signal, event_flag),
+		request->event_flag, "event flag 1 to 2047",
+	};
+	if (!request->event_flag || request->event_flag > VMBUS_MAX_CHANNELS)
+		return -EINVAL;
+	*refusal = (struct refusal){
+		offsetof(struct vmbus_open_channel, vp), vp, "VP exists",
+	};
 	/* Without interrupts any VP will do; the one of messages exists. */
+	*reactor = NULL;
 	if (vp == VMBUS_NO_VP || vp < config->nr_vps)
-		reactor = config->transport->reactor(config->opaque,
+		*reactor = config->transport->reactor(config->opaque,
 				vp == VMBUS_NO_VP ? st->server->vp : vp);
-	if (!reactor) {
-		server_refuse(st->server, st->ch.id, VMBUS_OPEN_CHANNEL, vp_at,
-			      vp, "VP exists");
-		open_failed(st, le32_to_cpu(open->open_id));
+	if (!*reactor)
+		return -EINVAL;
+	return attach_ring(st, request, refusal);
+}
+
+void channel_open_begin(struct vmbus_channel_state *st,
+			const struct open_request *request)
+{
+	uint32_t type = request->reserved ? VMBUS_OPEN_RESERVED :
+					    VMBUS_OPEN_CHANNEL;
+	uint32_t gpadl_at = offsetof(struct vmbus_open_channel, gpadl);
+	struct refusal refusal;
+	struct reactor *reactor;
+
+	_Static_assert(offsetof(struct vmbus_open_channel, downstream_page) ==
+		       offsetof(struct vmbus_open_reserved, downstream_page),
+		       "same place");
+	if (attach(st, request, &reactor, &refusal)) {
+		/* The other field is at the same place in both messages. */
+		if (request->reserved && refusal.offset == gpadl_at)
+			refusal.offset = offsetof(struct vmbus_open_reserved,
+						  gpadl);
+		server_refuse_for(st->server, st->ch.id, type, &refusal);
+		channel_send_open_result(st->server, st->ch.id, request,
+					 VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
-	if (attach_ring(st, open, &refusal)) {
-		server_refuse_for(st->server, st->ch.id, VMBUS_OPEN_CHANNEL,
-				  &refusal);
-		open_failed(st, le32_to_cpu(open->open_id));
-		return;
-	}
-	memcpy(st->open_user_data, open->user_data, VMBUS_USER_DATA_SIZE);
-	st->open_id = le32_to_cpu(open->open_id);
-	st->ch.vp = vp;
+	st->open = *request;
+	st->ch.vp = request->vp;
 	st->ch.reactor = reactor;
 	st->ch.opaque = NULL;
 	st->abandon = false;
 	st->client_closed = false;
-	atomic_store(&st->vp, vp);
+	st->answer_close = false;
+	atomic_store(&st->vp, request->vp);
 	atomic_store(&st->subchannels_wanted, 0);
 	st->nr_subchannels = 0;
 	st->server->nr_busy++;
+	st->server->nr_reserved += request->reserved;
 	set_state(st, CHANNEL_OPENING);
 	signals_on(st);
 	reactor_post(reactor, &st->open_call);
+}
+
+void channel_closed_by_client(struct vmbus_channel_state *st)
+{
+	set_state(st, CHANNEL_CLOSED);
+	if (st->answer_close)
+		channel_send_close_response(st->server, st->ch.id,
+					    st->close_reply);
+	st->answer_close = false;
+	st->open.reserved = false;
+	if (!st->offered)
+		offer_forget(st);
 }
 
 /* The device holds nothing any more. */
 static void become_closed(struct vmbus_channel_state *st)
 {
 	struct vmbus_server *server = st->server;
-	struct vmbus_open_channel open;
+	struct open_request request;
 
 	gpadl_unmap_ring(&st->ring, server->config.memory);
-	set_state(st, st->client_closed ? CHANNEL_CLOSED : CHANNEL_STOPPED);
 	server->nr_busy--;
+	server->nr_reserved -= st->open.reserved;
+	set_state(st, CHANNEL_STOPPED);
 	gpadl_answer_teardowns(st);
+	if (st->client_closed)
+		channel_closed_by_client(st);
 	if (st->reopen) {
 		st->reopen = false;
-		open = st->reopen_message;
-		open_begin(st, &open);
+		request = st->reopen_request;
+		channel_open_begin(st, &request);
 		return;
 	}
 	/* Either may free the channel's device. */
@@ -293,7 +351,7 @@ static void become_closed(struct vmbus_channel_state *st)
 		offer_channel_idle(st);
 }
 
-static void close_begin(struct vmbus_channel_state *st)
+void channel_close_begin(struct vmbus_channel_state *st)
 {
 	signals_off(st);
 	set_state(st, CHANNEL_CLOSING);
@@ -310,7 +368,7 @@ void channel_stop(struct vmbus_channel_state *st)
 	} else if (st->state == CHANNEL_OPEN) {
 		/* Whoever stops it takes care that the client learns of it. */
 		st->client_closed = true;
-		close_begin(st);
+		channel_close_begin(st);
 	} else if (st->state == CHANNEL_CLOSING) {
 		st->client_closed = true;
 	}
@@ -326,7 +384,9 @@ static void channel_opened(struct reactor_call *call)
 				 strerror(-st->open_error));
 		signals_off(st);
 		if (!st->abandon)
-			open_failed(st, st->open_id);
+			channel_send_open_result(st->server, st->ch.id,
+						 &st->open,
+						 VMBUS_STATUS_UNSUCCESSFUL);
 		st->client_closed = true;
 		become_closed(st);
 		return;
@@ -336,8 +396,8 @@ static void channel_opened(struct reactor_call *call)
 		channel_stop(st);
 		return;
 	}
-	send_open_result(st->server, st->ch.id, st->open_id,
-			 VMBUS_STATUS_SUCCESS);
+	channel_send_open_result(st->server, st->ch.id, &st->open,
+				 VMBUS_STATUS_SUCCESS);
 	reactor_post(st->ch.reactor, &st->run_call);
 }
 
@@ -355,13 +415,13 @@ static void channel_broken(struct reactor_call *call)
 
 	/* Else it is being closed for another reason already. */
 	if (st->state == CHANNEL_OPEN)
-		close_begin(st);
+		channel_close_begin(st);
 }
 
 void channel_init(struct vmbus_channel_state *st)
 {
 	st->ch.state = st;
-	st->ch.open_user_data = st->open_user_data;
+	st->ch.open_user_data = st->open.user_data;
 	st->kick_timer.fn = channel_kick;
 	st->open_call.fn = channel_open;
 	st->run_call.fn = channel_run;
@@ -370,105 +430,4 @@ void channel_init(struct vmbus_channel_state *st)
 	st->closed_call.fn = channel_closed;
 	st->broken_call.fn = channel_broken;
 	st->subchannels_call.fn = offer_subchannels;
-}
-
-/* Messages. */
-
-void handle_open_channel(struct vmbus_server *server, const void *message,
-			 size_t size)
-{
-	const struct vmbus_open_channel *open = message;
-	uint32_t id = le32_to_cpu(open->channel);
-	struct vmbus_channel_state *st =
-		server_channel(server, id, VMBUS_OPEN_CHANNEL);
-
-	(void)size;
-	if (!st) {
-		send_open_result(server, id, le32_to_cpu(open->open_id),
-				 VMBUS_STATUS_UNSUCCESSFUL);
-	} else if (st->revoked) {
-		/* RESCIND is, or will be, the answer. */
-		log_debug("channel %u: OPEN crossed RESCIND", id);
-	} else if (st->state == CHANNEL_CLOSED) {
-		open_begin(st, open);
-	} else if (st->state == CHANNEL_CLOSING && st->client_closed &&
-		   !st->reopen) {
-		st->reopen = true;
-		st->reopen_message = *open;
-	} else {
-		server_refuse(server, id, VMBUS_OPEN_CHANNEL,
-			      offsetof(struct vmbus_open_channel, channel), id,
-			      "channel not open yet");
-		send_open_result(server, id, le32_to_cpu(open->open_id),
-				 VMBUS_STATUS_UNSUCCESSFUL);
-	}
-}
-
-void handle_close_channel(struct vmbus_server *server, const void *message,
-			  size_t size)
-{
-	const struct vmbus_channel_message *close = message;
-	uint32_t id = le32_to_cpu(close->channel);
-	struct vmbus_channel_state *st =
-		server_channel(server, id, VMBUS_CLOSE_CHANNEL);
-
-	(void)size;
-	if (!st)
-		return;
-	if (st->state == CHANNEL_OPEN) {
-		st->client_closed = true;
-		close_begin(st);
-	} else if (st->state == CHANNEL_CLOSING && !st->client_closed) {
-		st->client_closed = true;
-	} else if (st->state == CHANNEL_STOPPED) {
-		set_state(st, CHANNEL_CLOSED);
-	} else if (!st->revoked) {
-		server_refuse(server, id, VMBUS_CLOSE_CHANNEL,
-			      offsetof(struct vmbus_channel_message, channel),
-			      id, "channel open");
-	}
-}
-
-static void send_modify_response(struct vmbus_server *server, uint32_t id,
-				 uint32_t status)
-{
-	struct vmbus_modify_channel_response response = {
-		.channel = cpu_to_le32(id),
-		.status = cpu_to_le32(status),
-	};
-
-	if (server->version >= VMBUS_VERSION_IRON)
-		server_send(server, VMBUS_MODIFY_CHANNEL_RESPONSE, &response,
-			    sizeof(response));
-}
-
-void handle_modify_channel(struct vmbus_server *server, const void *message,
-			   size_t size)
-{
-	const struct vmbus_modify_channel *modify = message;
-	uint32_t id = le32_to_cpu(modify->channel);
-	uint32_t vp = le32_to_cpu(modify->vp);
-	uint32_t status = VMBUS_STATUS_UNSUCCESSFUL;
-	uint32_t vp_at = offsetof(struct vmbus_modify_channel, vp);
-	struct vmbus_channel_state *st =
-		server_channel(server, id, VMBUS_MODIFY_CHANNEL);
-
-	(void)size;
-	if (!st) {
-		/* Recorded. */
-	} else if (st->state != CHANNEL_OPEN ||
-		   atomic_load(&st->vp) == VMBUS_NO_VP) {
-		if (!st->revoked)
-			server_refuse(server, id, VMBUS_MODIFY_CHANNEL,
-				      offsetof(struct vmbus_modify_channel,
-					       channel),
-				      id, "channel open, with interrupts");
-	} else if (vp >= server->config.nr_vps) {
-		server_refuse(server, id, VMBUS_MODIFY_CHANNEL, vp_at, vp,
-			      "VP exists");
-	} else {
-		atomic_store(&st->vp, vp);
-		status = VMBUS_STATUS_SUCCESS;
-	}
-	send_modify_response(server, id, status);
 }

@@ -15,7 +15,10 @@
  * A client that breaks off does not wait for its channels to be closed, but
  * the server does before it answers: from the answer on, the client uses its
  * memory for something else. How long a device may take is the device's to
- * bound; who takes long is logged. No message is handled meanwhile.
+ * bound; who takes long is logged. No message is handled meanwhile. Reserved
+ * channels outlive the connection: only a reset closes those.
+ *
+ * No device of ours uses monitor pages, so MODIFY_CONNECTION changes nothing.
  *
  * Threads: the server's reactor.
  *
@@ -41,8 +44,12 @@ static const uint32_t versions[] = {
 	VMBUS_VERSION_COPPER,
 };
 
-/* We look at no client's id, but one may tell us. */
-#define SUPPORTED_FEATURES VMBUS_FEATURE_CLIENT_ID
+/* We look at no client's id, but one may tell us. Interrupts go nowhere but to
+ * the client, nothing is confidential or pinned, and nothing is monitored. */
+#define SUPPORTED_FEATURES (VMBUS_FEATURE_SIGNAL_PARAMETERS | \
+			    VMBUS_FEATURE_MODIFY_CONNECTION | \
+			    VMBUS_FEATURE_CLIENT_ID | \
+			    VMBUS_FEATURE_PAUSE_RESUME)
 
 static void respond_unsupported(struct vmbus_server *server, uint32_t vp,
 				uint8_t sint)
@@ -82,6 +89,17 @@ static bool known_version(const struct vmbus_server *server, uint32_t version)
 	return false;
 }
 
+/* Records it if only one is there. */
+static bool monitor_pages_good(struct vmbus_server *server, uint32_t type,
+			       uint32_t offset, le64 in, le64 out)
+{
+	if (!le64_to_cpu(in) == !le64_to_cpu(out))
+		return true;
+	server_refuse(server, 0, type, offset, le64_to_cpu(out),
+		      "two monitor pages or none");
+	return false;
+}
+
 /* Everything that may be refused with a supported version. */
 static bool contact_good(struct vmbus_server *server,
 			 const struct vmbus_initiate_contact *contact)
@@ -95,16 +113,10 @@ static bool contact_good(struct vmbus_server *server,
 			      "VP exists");
 		return false;
 	}
-	if (!le64_to_cpu(contact->monitor_in) !=
-	    !le64_to_cpu(contact->monitor_out)) {
-		server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
-			      offsetof(struct vmbus_initiate_contact,
-				       monitor_out),
-			      le64_to_cpu(contact->monitor_out),
-			      "two monitor pages or none");
-		return false;
-	}
-	return true;
+	return monitor_pages_good(server, VMBUS_INITIATE_CONTACT,
+				  offsetof(struct vmbus_initiate_contact,
+					   monitor_out),
+				  contact->monitor_in, contact->monitor_out);
 }
 
 /* State: DISCONNECTED. */
@@ -121,6 +133,10 @@ static void connect_client(struct vmbus_server *server,
 	if (!known_version(server, version) || sint != VMBUS_SINT) {
 		log_info_limited("client asks for version %u.%u, SINT %u: no",
 				 version >> 16, version & 0xffff, sint);
+		if (known_version(server, version))
+			server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
+				      offsetof(struct vmbus_initiate_contact,
+					       sint), sint, "SINT is 2");
 		respond_unsupported(server, server->vp,
 				    sint > MAX_SINT ? VMBUS_SINT : sint);
 		return;
@@ -144,11 +160,15 @@ static void disconnected(struct vmbus_server *server)
 	void (*done)(void *opaque) = server->reset_done;
 	struct vmbus_header complete;
 
-	/* They are about a connection that is no more. */
-	server_forget_waiting(server);
+	/* They are about a connection that is no more. What waits for room is
+	 * not, but to a client that was reset nothing is said. */
+	server_forget_held(server);
+	if (server->action == DISCONNECT_RESET)
+		server_forget_waiting(server);
 	reactor_timer_cancel(server->config.reactor, &server->slow_timer);
 	offer_forget_all(server);
-	pv_bug(server->partial, server->count.gpadls, 0);
+	pv_bug(server->partial || server->gpadls.count > server->nr_reserved,
+	       server->gpadls.count, server->nr_reserved);
 	server->state = DISCONNECTED;
 	server->reset_done = NULL;
 	switch (server->action) {
@@ -168,9 +188,20 @@ static void disconnected(struct vmbus_server *server)
 	reactor_post(server->config.reactor, &server->pass_call);
 }
 
+/* Does it stay open when the connection ends in this way? */
+static bool survives(const struct vmbus_server *server,
+		     const struct vmbus_channel_state *st)
+{
+	return st->open.reserved && channel_is_busy(st) &&
+	       server->action != DISCONNECT_RESET;
+}
+
 void connection_channel_idle(struct vmbus_server *server)
 {
-	if (server->state == DISCONNECTING && !server->nr_busy)
+	unsigned int survivors = server->action == DISCONNECT_RESET ? 0 :
+				 server->nr_reserved;
+
+	if (server->state == DISCONNECTING && server->nr_busy == survivors)
 		disconnected(server);
 }
 
@@ -183,8 +214,7 @@ static void tell_slow(struct reactor_timer *timer)
 	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
 		struct vmbus_channel_state *st = server->by_id[id];
 
-		if (st && (st->state == CHANNEL_OPENING ||
-			   st->state == CHANNEL_CLOSING))
+		if (st && channel_is_busy(st) && !survives(server, st))
 			log_warn_limited("disconnect waits for %s, channel %u",
 					 st->ch.device->ops->name, id);
 	}
@@ -197,9 +227,12 @@ static void disconnect(struct vmbus_server *server,
 {
 	server->action = action;
 	server->state = DISCONNECTING;
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++)
-		if (server->by_id[id])
-			channel_stop(server->by_id[id]);
+	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+		struct vmbus_channel_state *st = server->by_id[id];
+
+		if (st && !survives(server, st))
+			channel_stop(st);
+	}
 	reactor_timer_arm(server->config.reactor, &server->slow_timer,
 			  reactor_now() + SLOW_NS);
 	connection_channel_idle(server);
@@ -263,11 +296,53 @@ void handle_tl_connect(struct vmbus_server *server, const void *message,
 		.service = request->service,
 		.status = cpu_to_le32(VMBUS_STATUS_CONNECTION_REFUSED),
 	};
+	size_t silo = sizeof(struct vmbus_tl_connect_request_silo);
 
-	(void)size;
-	if (server->version >= VMBUS_VERSION_WIN10_RS3)
+	if (server->version >= VMBUS_VERSION_WIN10_RS5 && size < silo)
+		server_refuse(server, 0, VMBUS_TL_CONNECT_REQUEST,
+			      (uint32_t)size, silo, "message is complete");
+	else if (server->version >= VMBUS_VERSION_WIN10_RS3)
 		server_send(server, VMBUS_TL_CONNECT_RESULT, &result,
 			    sizeof(result));
+}
+
+void handle_modify_connection(struct vmbus_server *server, const void *message,
+			      size_t size)
+{
+	const struct vmbus_modify_connection *modify = message;
+	struct vmbus_modify_connection_response response = { 0 };
+
+	(void)size;
+	if (!monitor_pages_good(server, VMBUS_MODIFY_CONNECTION,
+				offsetof(struct vmbus_modify_connection,
+					 monitor_out),
+				modify->monitor_in, modify->monitor_out))
+		response.status = VMBUS_CONNECTION_FAILED;
+	server_send(server, VMBUS_MODIFY_CONNECTION_RESPONSE, &response,
+		    sizeof(response));
+}
+
+void handle_pause(struct vmbus_server *server, const void *message,
+		  size_t size)
+{
+	struct vmbus_header response;
+
+	(void)message;
+	(void)size;
+	server_send(server, VMBUS_PAUSE_RESPONSE, &response, sizeof(response));
+	server_pause(server);
+}
+
+void handle_resume(struct vmbus_server *server, const void *message,
+		   size_t size)
+{
+	(void)message;
+	(void)size;
+	if (server->paused)
+		server_resume(server);
+	else
+		server_refuse(server, 0, VMBUS_RESUME, 0, 0,
+			      "connection is paused");
 }
 
 void connection_init(struct vmbus_server *server)

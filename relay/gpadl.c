@@ -36,6 +36,16 @@ static int refuse(struct refusal *refusal, int err, uint32_t offset,
 	return err;
 }
 
+static void count(struct gpadl_set *set, int32_t gpadls, int32_t words)
+{
+	set->count += (uint32_t)gpadls;
+	set->words += (uint32_t)words;
+	if (!set->total)
+		return;
+	set->total->count += (uint32_t)gpadls;
+	set->total->words += (uint32_t)words;
+}
+
 int gpadl_begin(struct gpadl_set *set, uint32_t id, uint16_t range_bytes,
 		uint16_t range_count, struct gpadl **out,
 		struct refusal *refusal)
@@ -44,6 +54,7 @@ int gpadl_begin(struct gpadl_set *set, uint32_t id, uint16_t range_bytes,
 	uint32_t bytes_at = offsetof(struct vmbus_gpadl_header, range_bytes);
 	uint32_t count_at = offsetof(struct vmbus_gpadl_header, range_count);
 	uint16_t nr_words = range_bytes / WORD_SIZE;
+	struct gpadl_total *total = set->total;
 	struct gpadl *gpadl;
 
 	if (range_bytes % WORD_SIZE)
@@ -64,6 +75,12 @@ int gpadl_begin(struct gpadl_set *set, uint32_t id, uint16_t range_bytes,
 	if (nr_words > GPADL_MAX_WORDS - set->words)
 		return refuse(refusal, -ENOSPC, bytes_at, range_bytes,
 			      "at most 32768 GPADL pages a channel");
+	if (total && total->count == GPADL_MAX_TOTAL)
+		return refuse(refusal, -ENOSPC, id_at, id,
+			      "at most 8192 GPADLs");
+	if (total && nr_words > GPADL_MAX_TOTAL_WORDS - total->words)
+		return refuse(refusal, -ENOSPC, bytes_at, range_bytes,
+			      "at most 524288 GPADL pages");
 	gpadl = calloc(1, sizeof(*gpadl) + nr_words * sizeof(gpadl->word[0]));
 	if (!gpadl)
 		return refuse(refusal, -ENOMEM, bytes_at, range_bytes,
@@ -73,8 +90,7 @@ int gpadl_begin(struct gpadl_set *set, uint32_t id, uint16_t range_bytes,
 	gpadl->nr_words = nr_words;
 	gpadl->next = set->first;
 	set->first = gpadl;
-	set->count++;
-	set->words += nr_words;
+	count(set, 1, nr_words);
 	*out = gpadl;
 	return 0;
 }
@@ -174,8 +190,7 @@ void gpadl_remove(struct gpadl_set *set, struct gpadl *gpadl)
 	while (*at != gpadl)
 		at = &(*at)->next;
 	*at = gpadl->next;
-	set->count--;
-	set->words -= gpadl->nr_words;
+	count(set, -1, -(int32_t)gpadl->nr_words);
 	free(gpadl);
 }
 

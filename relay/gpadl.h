@@ -8,9 +8,11 @@
  * after the GPADL was made and before they open the channel.
  *
  * Limits: a GPADL has at most 8191 words (its length field has 16 bits), a
- * channel at most GPADL_MAX_PER_CHANNEL of them with GPADL_MAX_WORDS in all.
+ * channel at most GPADL_MAX_PER_CHANNEL of them with GPADL_MAX_WORDS in all,
+ * and all channels together GPADL_MAX_TOTAL with GPADL_MAX_TOTAL_WORDS.
  *
- * Threads: the server's reactor. Errors: -errno, with the rule in a refusal.
+ * Threads: the server's reactor. Errors: -errno, with the rule in a refusal,
+ * whose offset counts in the message, or in the words (then 8 * index).
  */
 #ifndef RELAY_GPADL_H
 #define RELAY_GPADL_H
@@ -20,17 +22,13 @@
 
 #include <pv/guest_memory.h>
 
+#include "refusal.h"
 #include "ring.h"
 
 #define GPADL_MAX_PER_CHANNEL 64
 #define GPADL_MAX_WORDS 32768 /* 128 MiB of pages, 256 KiB of ours */
-
-/* Why something was refused, for the violation record. */
-struct refusal {
-	uint32_t offset; /* in the message, or in the words (then 8 * index) */
-	uint64_t value;
-	const char *rule;
-};
+#define GPADL_MAX_TOTAL 8192
+#define GPADL_MAX_TOTAL_WORDS (512u * 1024) /* 2 GiB of pages, 4 MiB of ours */
 
 struct gpadl {
 	struct gpadl *next;	    /* of its channel */
@@ -44,10 +42,15 @@ struct gpadl {
 	uint64_t word[];
 };
 
+struct gpadl_total {
+	uint32_t count, words;
+};
+
 /* The GPADLs of one channel. Zero is a valid empty set. */
 struct gpadl_set {
 	struct gpadl *first;
 	uint32_t count, words;
+	struct gpadl_total *total; /* of all channels; NULL = not limited */
 };
 
 /*

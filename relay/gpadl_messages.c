@@ -56,7 +56,6 @@ static void drop(struct vmbus_channel_state *st, struct gpadl *gpadl)
 		*at = gpadl->next_partial;
 	}
 	gpadl_remove(&st->gpadls, gpadl);
-	st->server->count.gpadls--;
 }
 
 /* Takes words; `gpadl` is the first of the incomplete ones. */
@@ -99,6 +98,13 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
+	if (channel_is_busy(st) && st->open.reserved) {
+		server_refuse(server, channel, VMBUS_GPADL_HEADER,
+			      offsetof(struct vmbus_gpadl_header, channel),
+			      channel, "channel not open as a reserved one");
+		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		return;
+	}
 	if (*find_partial(server, id) ||
 	    gpadl_begin(&st->gpadls, id, le16_to_cpu(header->range_bytes),
 			le16_to_cpu(header->range_count), &gpadl, &refusal)) {
@@ -107,7 +113,6 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
-	server->count.gpadls++;
 	gpadl->channel = channel;
 	gpadl->next_partial = server->partial;
 	server->partial = gpadl;
@@ -192,8 +197,15 @@ void gpadl_answer_teardowns(struct vmbus_channel_state *st)
 	}
 }
 
-void gpadl_forget_all(struct vmbus_channel_state *st)
+void gpadl_forget_unused(struct vmbus_channel_state *st)
 {
-	while (st->gpadls.first)
-		drop(st, st->gpadls.first);
+	struct gpadl *gpadl, *next;
+
+	for (gpadl = st->gpadls.first; gpadl; gpadl = next) {
+		next = gpadl->next;
+		/* Nobody waits for the answer any more. */
+		gpadl->teardown = false;
+		if (!gpadl->users)
+			drop(st, gpadl);
+	}
 }

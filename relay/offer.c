@@ -12,11 +12,16 @@
  *	   ^  id = 0              |                                  |
  *	   +--- REL_ID_RELEASED --+         REL_ID_RELEASED: id free-+
  *
+ * A device that comes back while its client has not released the channel it
+ * had is offered when that is done: a client knows devices by their instance
+ * and would take the second offer for a mistake.
+ *
  * A channel is rescinded only after its device let go of guest memory, because
  * a client may reuse its rings at once when it sees RESCIND. Sub-channels are
  * rescinded before their primary. An id is not used again before the client
  * released it, or the connection ended; until then the channel stays, without
- * a device, to answer messages that crossed.
+ * a device, to answer messages that crossed. A reserved channel that is open
+ * when the connection ends keeps its id, and is offered again under it.
  *
  * Structures of channels are recycled and never freed: see channel.c.
  *
@@ -52,6 +57,10 @@ static struct vmbus_channel_state *channel_alloc(struct vmbus_server *server,
 	server->nr_channels++;
 	st->next = NULL;
 	st->state = CHANNEL_CLOSED;
+	st->gpadls.total = &server->gpadls;
+	memset(&st->open, 0, sizeof(st->open));
+	st->offered = false;
+	st->answer_close = false;
 	st->revoked = false;
 	st->reopen = false;
 	st->nr_subchannels = 0;
@@ -67,10 +76,17 @@ static struct vmbus_channel_state *channel_alloc(struct vmbus_server *server,
 
 static void id_free(struct vmbus_channel_state *st)
 {
-	gpadl_forget_all(st);
+	gpadl_forget_unused(st);
+	pv_bug(st->gpadls.first, st->ch.id, st->gpadls.count);
 	if (st->ch.id)
 		st->server->by_id[st->ch.id] = NULL;
 	st->ch.id = 0;
+	st->offered = false;
+}
+
+void offer_forget(struct vmbus_channel_state *st)
+{
+	id_free(st);
 }
 
 static void channel_free(struct vmbus_channel_state *st)
@@ -107,19 +123,18 @@ static void offer(struct vmbus_channel_state *st)
 		.monitor_id = VMBUS_NO_MONITOR,
 		.dedicated_interrupt = cpu_to_le16(1),
 	};
-	uint32_t id = 1;
+	uint32_t id = st->ch.id ? st->ch.id : 1;
 
 	/* Channels are fewer than ids: see channels_left(). */
-	while (server->by_id[id])
+	while (server->by_id[id] && server->by_id[id] != st)
 		id++;
 	pv_bug(id > VMBUS_MAX_CHANNELS, id, server->nr_channels);
 	st->ch.id = id;
+	st->offered = true;
 	server->by_id[id] = st;
 	memcpy(msg.user_data, dev->user_data, sizeof(msg.user_data));
 	msg.channel = cpu_to_le32(id);
-	msg.connection = cpu_to_le32(
-		id | VMBUS_SINT << VMBUS_CONNECTION_SINT_SHIFT |
-		(uint32_t)server->config.vtl << VMBUS_CONNECTION_VTL_SHIFT);
+	msg.connection = cpu_to_le32(connection_of(server, id));
 	server_send(server, VMBUS_OFFER_CHANNEL, &msg, sizeof(msg));
 }
 
@@ -144,6 +159,31 @@ static int compare_devices(const struct vmbus_device *a,
 	return difference;
 }
 
+/* Has the client still to release what it had of this device? */
+static bool is_awaited(const struct vmbus_device *dev)
+{
+	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+		const struct vmbus_channel_state *st = dev->server->by_id[id];
+
+		if (st && st->state == CHANNEL_RESCINDED &&
+		    !st->ch.sub_index &&
+		    guid_equal(&st->interface, &dev->interface) &&
+		    guid_equal(&st->instance, &dev->instance))
+			return true;
+	}
+	return false;
+}
+
+/* Offers a device that came after REQUEST_OFFERS. */
+static void offer_late(struct vmbus_device *dev)
+{
+	const struct vmbus_server *server = dev->server;
+
+	if (server->state == CONNECTED && server->offers_requested &&
+	    !dev->revoking && !dev->channels->offered && !is_awaited(dev))
+		offer(dev->channels);
+}
+
 int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 {
 	struct vmbus_device **at = &server->devices;
@@ -161,8 +201,7 @@ int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 	dev->channels = st;
 	dev->next = *at;
 	*at = dev;
-	if (server->state == CONNECTED && server->offers_requested)
-		offer(st);
+	offer_late(dev);
 	return 0;
 }
 
@@ -176,8 +215,11 @@ static void rescind(struct vmbus_channel_state *st)
 	while (*at != st)
 		at = &(*at)->next;
 	*at = st->next;
+	st->interface = st->ch.device->interface;
+	st->instance = st->ch.device->instance;
 	st->ch.device = NULL;
-	if (!st->ch.id) {
+	st->open.reserved = false;
+	if (!st->offered) {
 		channel_free(st);
 		return;
 	}
@@ -291,7 +333,13 @@ void offer_forget_all(struct vmbus_server *server)
 		st = server->by_id[id];
 		if (!st)
 			continue;
+		if (channel_is_busy(st)) { /* reserved */
+			gpadl_forget_unused(st);
+			st->offered = false;
+			continue;
+		}
 		id_free(st);
+		st->open.reserved = false;
 		if (st->state == CHANNEL_RESCINDED)
 			channel_free(st);
 		else
@@ -331,16 +379,21 @@ void handle_rel_id_released(struct vmbus_server *server, const void *message,
 	uint32_t id = le32_to_cpu(released->channel);
 	struct vmbus_channel_state *st =
 		server_channel(server, id, VMBUS_REL_ID_RELEASED);
+	struct vmbus_device *dev;
 
 	(void)size;
 	if (!st)
 		return;
-	if (st->state == CHANNEL_RESCINDED)
+	if (st->state == CHANNEL_RESCINDED) {
 		channel_free(st);
-	else if (st->state == CHANNEL_CLOSED)
+		for (dev = server->devices; dev; dev = dev->next)
+			if (guid_equal(&st->instance, &dev->instance))
+				offer_late(dev);
+	} else if (st->state == CHANNEL_CLOSED) {
 		id_free(st);
-	else
+	} else {
 		server_refuse(server, id, VMBUS_REL_ID_RELEASED,
 			      offsetof(struct vmbus_channel_message, channel),
 			      id, "channel closed or rescinded");
+	}
 }

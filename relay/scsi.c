@@ -14,6 +14,9 @@
  * REPORT LUNS, because a client that gets no INQUIRY data from LUN 0 may never
  * ask for the list; Linux takes any failure of INQUIRY for a success.
  *
+ * All channels of a controller are one initiator, so the unit attention of a
+ * logical unit whose size changed goes to the first that asks, and once.
+ *
  * Threads: the reactor of the task's channel.
  *
  * Failure answers: a command that we do not know is ILLEGAL REQUEST with
@@ -126,11 +129,23 @@ static bool test_unit_ready(struct scsi_task *task)
 	return scsi_good(task);
 }
 
-/* Sense goes with the status, so there is never any left to be asked for. */
+/* Whoever asks first has to be told. */
+static bool take_attention(struct scsi_task *task)
+{
+	struct scsi_lun *lun = task->nexus->lun;
+
+	return atomic_load(&lun->capacity_changed) &&
+	       atomic_exchange(&lun->capacity_changed, false);
+}
+
+/* Sense goes with the status, so a unit attention is all that can be left. */
 static bool request_sense(struct scsi_task *task)
 {
-	uint16_t asc = task->nexus ? SCSI_ASC_NONE : SCSI_ASC_LUN_NOT_SUPPORTED;
-	uint8_t key = task->nexus ? SCSI_NO_SENSE : SCSI_ILLEGAL_REQUEST;
+	bool attention = task->nexus && take_attention(task);
+	uint16_t asc = attention ? SCSI_ASC_CAPACITY_CHANGED :
+		       task->nexus ? SCSI_ASC_NONE : SCSI_ASC_LUN_NOT_SUPPORTED;
+	uint8_t key = attention ? SCSI_UNIT_ATTENTION :
+		      task->nexus ? SCSI_NO_SENSE : SCSI_ILLEGAL_REQUEST;
 	struct scsi_sense fixed = {
 		.response = SCSI_SENSE_FIXED,
 		.key = key,
@@ -184,7 +199,9 @@ static bool report_luns(struct scsi_task *task)
 
 struct command {
 	scsi_command_fn *execute;
-	bool anywhere; /* also where no logical unit is */
+	/* Also where no logical unit is; and not kept from its work by a unit
+	 * attention. */
+	bool anywhere;
 };
 
 static const struct command commands[256] = {
@@ -237,6 +254,9 @@ static bool execute(struct scsi_task *task)
 		return scsi_end(task, SCSI_NO_LUN);
 	if (!command->execute)
 		return scsi_refuse(task, SCSI_ASC_INVALID_OPCODE);
+	if (!command->anywhere && take_attention(task))
+		return scsi_check(task, SCSI_UNIT_ATTENTION,
+				  SCSI_ASC_CAPACITY_CHANGED);
 	if (task->cdb_size < cdb_size(task->cdb[0]))
 		return scsi_refuse(task, SCSI_ASC_INVALID_FIELD_IN_CDB);
 	return command->execute(task);

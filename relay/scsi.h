@@ -15,7 +15,7 @@
  * for what breaks the disk's rules of alignment.
  *
  * Threads: a nexus and its tasks belong to one reactor. A logical unit is
- * constant while any nexus is open, except for write_cache.
+ * constant while any nexus is open, except for what is atomic.
  */
 #ifndef RELAY_SCSI_H
 #define RELAY_SCSI_H
@@ -60,9 +60,12 @@ struct scsi_lun {
 	uint8_t number; /* below SCSI_MAX_LUNS */
 	bool read_only;
 	struct disk *disk;
-	struct disk_info info;
+	struct disk_info info; /* but see `blocks` */
 	struct scsi_identity identity;
 	uint8_t name[16]; /* NAA designator */
+	_Atomic uint64_t blocks; /* now */
+	/* The size changed, and the client has not been told. */
+	atomic_bool capacity_changed;
 	/* MODE SELECT can switch it off: then every write goes through. */
 	atomic_bool write_cache;
 };
@@ -182,6 +185,12 @@ struct scsi_task {
  */
 int scsi_lun_init(struct scsi_lun *lun, uint8_t number, struct disk *disk,
 		  bool read_only, const struct scsi_identity *identity);
+
+/* The disk's size may have changed: the new one holds from now on, and the next
+ * command but INQUIRY and REPORT LUNS, on whatever nexus, gets a unit
+ * attention. A change of anything else is logged and not followed. Any one
+ * thread at a time. */
+void scsi_lun_changed(struct scsi_lun *lun);
 
 /* Reactor's own thread. `tasks`: how many may be under way at a time. 0 or
  * -errno of the disk. Close when no task is under way. */

@@ -54,10 +54,15 @@ static const struct disk_info *info_of(const struct scsi_task *task)
 	return &task->nexus->lun->info;
 }
 
+static uint64_t blocks_of(const struct scsi_task *task)
+{
+	return atomic_load(&task->nexus->lun->blocks);
+}
+
 /* The range of the CDB in *range. False: the result is set. */
 static bool in_range(struct scsi_task *task, struct block_range *range)
 {
-	uint64_t blocks = info_of(task)->blocks;
+	uint64_t blocks = blocks_of(task);
 
 	*range = decode(task->cdb);
 	if (range->lba <= blocks && range->blocks <= blocks - range->lba)
@@ -237,7 +242,7 @@ bool scsi_write_same(struct scsi_task *task)
 static int unmap_extents(struct scsi_task *task, const uint8_t *list,
 			 unsigned int nr)
 {
-	uint64_t blocks = info_of(task)->blocks;
+	uint64_t blocks = blocks_of(task);
 	int used = 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
@@ -295,7 +300,7 @@ bool scsi_unmap(struct scsi_task *task)
 
 bool scsi_read_capacity_10(struct scsi_task *task)
 {
-	uint64_t last = info_of(task)->blocks - 1;
+	uint64_t last = blocks_of(task) - 1;
 	struct scsi_capacity_10 data;
 
 	/* All ones: ask with 16 bytes. */
@@ -313,7 +318,7 @@ bool scsi_service_action_in(struct scsi_task *task)
 
 	if ((task->cdb[1] & SCSI_SERVICE_ACTION_MASK) != SCSI_READ_CAPACITY_16)
 		return scsi_refuse(task, SCSI_ASC_INVALID_FIELD_IN_CDB);
-	scsi_put64(data.last_lba, info->blocks - 1);
+	scsi_put64(data.last_lba, blocks_of(task) - 1);
 	scsi_put32(data.block_size, info->block_size);
 	while (physical > 1 && data.physical_exponent < 15) {
 		data.physical_exponent++;

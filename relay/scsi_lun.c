@@ -8,7 +8,8 @@
  * ring and goes to the disk in one call.
  *
  * Threads: see scsi.h. Failure answers: a disk that no SCSI client could use
- * is refused when the logical unit is made, never later.
+ * is refused when the logical unit is made; one that becomes so keeps the size
+ * it had, and fails by itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -101,8 +102,33 @@ int scsi_lun_init(struct scsi_lun *lun, uint8_t number, struct disk *disk,
 	id->id = identity->id;
 	lun->read_only = read_only || lun->info.read_only;
 	atomic_init(&lun->write_cache, lun->info.write_cache);
+	atomic_init(&lun->blocks, lun->info.blocks);
+	atomic_init(&lun->capacity_changed, false);
 	scsi_name(lun);
 	return 0;
+}
+
+void scsi_lun_changed(struct scsi_lun *lun)
+{
+	uint64_t before = atomic_load(&lun->blocks);
+	struct disk_info info;
+	const char *rule;
+
+	lun->disk->ops->info(lun->disk, &info);
+	rule = unusable(&info);
+	if (!rule && info.block_size != lun->info.block_size)
+		rule = "block size stays";
+	if (rule) {
+		log_err("LUN %u: disk changed: %s; not followed", lun->number,
+			rule);
+		return;
+	}
+	if (info.blocks == before)
+		return;
+	log_info("LUN %u: %llu blocks, now %llu", lun->number,
+		 (unsigned long long)before, (unsigned long long)info.blocks);
+	atomic_store(&lun->blocks, info.blocks);
+	atomic_store(&lun->capacity_changed, true);
 }
 
 int scsi_nexus_open(struct scsi_nexus *nexus, struct scsi_lun *lun,

@@ -3,8 +3,8 @@
  * The VMBus server, theory of operation
  *
  * Owns the queues of messages in both directions and the table that says what
- * each message of the client needs; connection.c, offer.c, channel.c and
- * gpadl_messages.c have the handlers.
+ * each message of the client needs; connection.c, offer.c, channel_messages.c
+ * and gpadl_messages.c have the handlers.
  *
  *	vmbus_server_message() --> queue --> handler --> server_send()
  *	     any thread          bounded  |              posted, or waits
@@ -14,7 +14,9 @@
  * Messages of the client wait in a bounded queue, full = the client posts
  * again later. They are handled one by one, and none while messages to the
  * client wait for room, so a client that does not read cannot make us collect
- * answers. The work of one message is bounded.
+ * answers. The work of one message is bounded. A client that says PAUSE gets
+ * what it is to be told when it says RESUME; meanwhile it can ask for nothing,
+ * so these are at most one or two messages for each channel.
  *
  * Threads: everything on the server's reactor but the queue, which has a lock,
  * and the table of signals (channel.c).
@@ -40,36 +42,56 @@ LOG_MODULE("vmbus");
 /* Messages handled before others on this reactor get their turn. */
 #define PASS_BUDGET 16
 
-static const struct {
+/* When a message is legal besides on a connection that is not paused. */
+#define UNCONNECTED (1u << 0)
+#define PAUSED (1u << 1)
+
+static const struct message_rule {
 	message_handler *handle; /* NULL: not for the client to send */
 	size_t size;
 	uint32_t since;		 /* version */
-	bool unconnected;	 /* legal without a connection */
+	uint32_t feature;	 /* that it belongs to */
+	unsigned int when;
 } messages[VMBUS_MESSAGE_TYPES] = {
 	[VMBUS_REQUEST_OFFERS] = { handle_request_offers,
-		sizeof(struct vmbus_header), 0, false },
+		sizeof(struct vmbus_header), 0, 0, 0 },
 	[VMBUS_OPEN_CHANNEL] = { handle_open_channel,
-		sizeof(struct vmbus_open_channel), 0, false },
+		sizeof(struct vmbus_open_channel), 0, 0, 0 },
 	[VMBUS_CLOSE_CHANNEL] = { handle_close_channel,
-		sizeof(struct vmbus_channel_message), 0, false },
+		sizeof(struct vmbus_channel_message), 0, 0, 0 },
 	[VMBUS_GPADL_HEADER] = { handle_gpadl_header,
-		sizeof(struct vmbus_gpadl_header), 0, false },
+		sizeof(struct vmbus_gpadl_header), 0, 0, 0 },
 	[VMBUS_GPADL_BODY] = { handle_gpadl_body,
-		sizeof(struct vmbus_gpadl_body), 0, false },
+		sizeof(struct vmbus_gpadl_body), 0, 0, 0 },
 	[VMBUS_GPADL_TEARDOWN] = { handle_gpadl_teardown,
-		sizeof(struct vmbus_gpadl_teardown), 0, false },
+		sizeof(struct vmbus_gpadl_teardown), 0, 0, 0 },
 	[VMBUS_REL_ID_RELEASED] = { handle_rel_id_released,
-		sizeof(struct vmbus_channel_message), 0, false },
+		sizeof(struct vmbus_channel_message), 0, 0, 0 },
 	[VMBUS_INITIATE_CONTACT] = { handle_initiate_contact,
-		sizeof(struct vmbus_initiate_contact), 0, true },
+		sizeof(struct vmbus_initiate_contact), 0, 0,
+		UNCONNECTED | PAUSED },
 	[VMBUS_UNLOAD] = { handle_unload,
-		sizeof(struct vmbus_header), 0, false },
+		sizeof(struct vmbus_header), 0, 0, PAUSED },
+	[VMBUS_OPEN_RESERVED] = { handle_open_reserved,
+		sizeof(struct vmbus_open_reserved), VMBUS_VERSION_WIN10, 0, 0 },
+	[VMBUS_CLOSE_RESERVED] = { handle_close_reserved,
+		sizeof(struct vmbus_close_reserved), VMBUS_VERSION_WIN10, 0,
+		UNCONNECTED },
 	[VMBUS_TL_CONNECT_REQUEST] = { handle_tl_connect,
-		sizeof(struct vmbus_tl_connect_request),
-		VMBUS_VERSION_WIN10, false },
+		sizeof(struct vmbus_tl_connect_request), VMBUS_VERSION_WIN10,
+		0, 0 },
 	[VMBUS_MODIFY_CHANNEL] = { handle_modify_channel,
-		sizeof(struct vmbus_modify_channel),
-		VMBUS_VERSION_WIN10_RS3, false },
+		sizeof(struct vmbus_modify_channel), VMBUS_VERSION_WIN10_RS3,
+		0, 0 },
+	[VMBUS_MODIFY_CONNECTION] = { handle_modify_connection,
+		sizeof(struct vmbus_modify_connection), VMBUS_VERSION_COPPER,
+		VMBUS_FEATURE_MODIFY_CONNECTION, 0 },
+	[VMBUS_PAUSE] = { handle_pause,
+		sizeof(struct vmbus_header), VMBUS_VERSION_COPPER,
+		VMBUS_FEATURE_PAUSE_RESUME, 0 },
+	[VMBUS_RESUME] = { handle_resume,
+		sizeof(struct vmbus_header), VMBUS_VERSION_COPPER,
+		VMBUS_FEATURE_PAUSE_RESUME, PAUSED },
 };
 
 /* Violations. */
@@ -121,36 +143,55 @@ static int post(struct vmbus_server *server, uint32_t vp, uint8_t sint,
 	return 0;
 }
 
+static void append(struct vmbus_server *server, struct out_message **list,
+		   struct message_target to, const void *message, size_t size)
+{
+	struct out_message *out = calloc(1, sizeof(*out));
+
+	if (!out) {
+		server->count.lost++;
+		log_err("no memory for a message of %zu bytes", size);
+		return;
+	}
+	out->vp = to.vp;
+	out->sint = to.sint;
+	out->size = size;
+	memcpy(out->payload, message, size);
+	while (*list)
+		list = &(*list)->next;
+	*list = out;
+}
+
+static void set_type(void *message, enum vmbus_message_type type)
+{
+	struct vmbus_header header = { .type = cpu_to_le32(type) };
+
+	memcpy(message, &header, sizeof(header));
+}
+
 void server_send_to(struct vmbus_server *server, uint32_t vp, uint8_t sint,
 		    enum vmbus_message_type type, void *message, size_t size)
 {
-	struct vmbus_header header = { .type = cpu_to_le32(type) };
-	struct out_message **at = &server->out, *out;
+	struct message_target to = { vp, sint };
 
-	memcpy(message, &header, sizeof(header));
-	if (!server->out && !post(server, vp, sint, message, size))
-		return;
-	out = calloc(1, sizeof(*out));
-	if (!out) {
-		server->count.lost++;
-		log_err("no memory for a message of type %u", type);
-		return;
-	}
-	out->vp = vp;
-	out->sint = sint;
-	out->size = size;
-	memcpy(out->payload, message, size);
-	while (*at)
-		at = &(*at)->next;
-	*at = out;
+	set_type(message, type);
+	if (server->out || post(server, vp, sint, message, size))
+		append(server, &server->out, to, message, size);
 }
 
 void server_send(struct vmbus_server *server, enum vmbus_message_type type,
 		 void *message, size_t size)
 {
-	if (server->state == CONNECTED)
-		server_send_to(server, server->vp, VMBUS_SINT, type, message,
-			       size);
+	struct message_target to = { server->vp, VMBUS_SINT };
+
+	if (server->state != CONNECTED)
+		return;
+	if (!server->paused) {
+		server_send_to(server, to.vp, to.sint, type, message, size);
+		return;
+	}
+	set_type(message, type);
+	append(server, &server->held, to, message, size);
 }
 
 static void send_waiting(struct vmbus_server *server)
@@ -165,22 +206,74 @@ static void send_waiting(struct vmbus_server *server)
 	}
 }
 
-void server_forget_waiting(struct vmbus_server *server)
+static void drop_all(struct out_message **list)
 {
 	struct out_message *out;
 
-	while ((out = server->out)) {
-		server->out = out->next;
+	while ((out = *list)) {
+		*list = out->next;
 		free(out);
 	}
 }
 
+void server_forget_held(struct vmbus_server *server)
+{
+	server->paused = false;
+	drop_all(&server->held);
+}
+
+void server_forget_waiting(struct vmbus_server *server)
+{
+	drop_all(&server->out);
+}
+
+void server_pause(struct vmbus_server *server)
+{
+	server->paused = true;
+}
+
+void server_resume(struct vmbus_server *server)
+{
+	struct out_message **last = &server->out;
+
+	server->paused = false;
+	while (*last)
+		last = &(*last)->next;
+	*last = server->held;
+	server->held = NULL;
+	send_waiting(server);
+}
+
 /* From the client. */
+
+/* Why a message of `type` and `size` may not be handled now, or NULL. */
+static const char *out_of_place(const struct vmbus_server *server,
+				uint32_t type, uint64_t *value)
+{
+	const struct message_rule *rule = &messages[type];
+
+	*value = type;
+	if (server->state != CONNECTED)
+		return rule->when & UNCONNECTED ? NULL :
+		       "contact comes before other messages";
+	*value = server->version;
+	if (server->version < rule->since)
+		return "message type of the agreed version";
+	*value = server->features;
+	if (rule->feature & ~server->features)
+		return "message type of an agreed feature";
+	*value = type;
+	if (server->paused && !(rule->when & PAUSED))
+		return "resume comes before other messages";
+	return NULL;
+}
 
 static void handle(struct vmbus_server *server,
 		   const struct waiting_message *message)
 {
 	struct vmbus_header header;
+	const char *rule;
+	uint64_t value;
 	uint32_t type;
 
 	server->count.messages_in++;
@@ -191,19 +284,19 @@ static void handle(struct vmbus_server *server,
 	}
 	memcpy(&header, message->payload, sizeof(header));
 	type = le32_to_cpu(header.type);
-	if (type >= VMBUS_MESSAGE_TYPES || !messages[type].handle)
+	if (type >= VMBUS_MESSAGE_TYPES || !messages[type].handle) {
 		server_refuse(server, 0, type, 0, type,
 			      "message type for the server");
-	else if (message->size < messages[type].size)
+		return;
+	}
+	if (message->size < messages[type].size) {
 		server_refuse(server, 0, type, message->size,
 			      messages[type].size, "message is complete");
-	else if (server->state != CONNECTED && !messages[type].unconnected)
-		server_refuse(server, 0, type, 0, type,
-			      "contact comes before other messages");
-	else if (server->state == CONNECTED &&
-		 server->version < messages[type].since)
-		server_refuse(server, 0, type, 0, server->version,
-			      "message type of the agreed version");
+		return;
+	}
+	rule = out_of_place(server, type, &value);
+	if (rule)
+		server_refuse(server, 0, type, 0, value, rule);
 	else
 		messages[type].handle(server, message->payload, message->size);
 }
@@ -291,6 +384,7 @@ void vmbus_server_destroy(struct vmbus_server *server)
 	struct vmbus_channel_state *st;
 
 	pv_bug(server->devices, server->nr_channels, server->nr_busy);
+	server_forget_held(server);
 	server_forget_waiting(server);
 	offer_forget_all(server);
 	while ((st = server->free_channels)) {
@@ -327,6 +421,7 @@ static void inspect_channel(struct vmbus_channel_state *st,
 
 	inspect_text(out, "state", names[st->state]);
 	inspect_u64(out, "gpadls", st->gpadls.count);
+	inspect_u64(out, "gpadl_words", st->gpadls.words);
 	if (dev) {
 		inspect_text(out, "device", dev->ops->name);
 		inspect_text(out, "instance", guid_print(&dev->instance, text));
@@ -334,6 +429,7 @@ static void inspect_channel(struct vmbus_channel_state *st,
 	}
 	if (st->state != CHANNEL_OPEN)
 		return;
+	inspect_bool(out, "reserved", st->open.reserved);
 	inspect_u64(out, "vp", atomic_load(&st->vp));
 	inspect_u64(out, "signals_in", atomic_load(&st->signals_in));
 	inspect_u64(out, "signals_out", atomic_load(&st->signals_out));
@@ -352,11 +448,14 @@ void vmbus_server_inspect(struct vmbus_server *server, struct inspect *out)
 
 	inspect_text(out, "state", names[server->state]);
 	inspect_hex(out, "version", server->version);
+	inspect_hex(out, "features", server->features);
 	inspect_u64(out, "messages_in", server->count.messages_in);
 	inspect_u64(out, "messages_out", server->count.messages_out);
 	inspect_u64(out, "messages_refused", server->count.refused);
 	inspect_u64(out, "messages_lost", server->count.lost);
-	inspect_u64(out, "gpadls", server->count.gpadls);
+	inspect_bool(out, "paused", server->paused);
+	inspect_u64(out, "gpadls", server->gpadls.count);
+	inspect_u64(out, "gpadl_words", server->gpadls.words);
 	pthread_mutex_lock(&server->lock);
 	inspect_u64(out, "queue_full", server->in_full);
 	pthread_mutex_unlock(&server->lock);

@@ -192,7 +192,7 @@ static void inspect_channel(const struct storvsp_channel *ch,
 
 static void inspect_lun(const struct scsi_lun *lun, struct inspect *out)
 {
-	inspect_u64(out, "blocks", lun->info.blocks);
+	inspect_u64(out, "blocks", atomic_load(&lun->blocks));
 	inspect_u64(out, "block_size", lun->info.block_size);
 	inspect_bool(out, "read_only", lun->read_only);
 	inspect_bool(out, "write_cache", atomic_load(&lun->write_cache));
@@ -332,6 +332,14 @@ int storvsp_create(struct vmbus_server *server,
 	else
 		*out = storvsp;
 	return err;
+}
+
+int storvsp_lun_changed(struct storvsp *storvsp, uint8_t number)
+{
+	if (number >= SCSI_MAX_LUNS || !storvsp->target.lun[number])
+		return -ENOENT;
+	scsi_lun_changed(storvsp->target.lun[number]);
+	return 0;
 }
 
 void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),

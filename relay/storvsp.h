@@ -3,7 +3,7 @@
  * A SCSI controller on VMBus: what a guest's storvsc driver opens.
  *
  * Threads: a controller is made and taken back on the server's reactor (or
- * before it runs); its channels work on theirs.
+ * before it runs); its channels work on theirs. What else holds is said below.
  */
 #ifndef RELAY_STORVSP_H
 #define RELAY_STORVSP_H
@@ -41,6 +41,10 @@ struct storvsp_config {
  * of one number), logged; -ENOMEM; what vmbus_offer() says. */
 int storvsp_create(struct vmbus_server *server,
 		   const struct storvsp_config *config, struct storvsp **out);
+
+/* The disk of a logical unit has another size: the guest is told once, by a
+ * unit attention. -ENOENT: no such unit. Any one thread at a time. */
+int storvsp_lun_changed(struct storvsp *storvsp, uint8_t number);
 
 /* Takes it back from the guest; when the guest let go and no disk works for it
  * any more it is freed and `done` (may be NULL) runs, perhaps before this

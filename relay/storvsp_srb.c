@@ -21,6 +21,7 @@
  */
 #include <string.h>
 
+#include "refusal.h"
 #include "ring_reg.h"
 #include "storvsp_channel.h"
 
@@ -96,12 +97,8 @@ static void task_done(struct scsi_task *task)
 
 /* EXECUTE_SRB. */
 
-/* The rule that a packet broke, where, and with what. */
-struct refusal {
-	const char *rule;
-	size_t offset; /* in the vstor packet; page list: in the ring packet */
-	uint64_t value;
-};
+/* Offsets of refusals count in the vstor packet, of the page list in the ring
+ * packet. */
 
 /* Adds a page, or part of it, to the task's ranges; false: it is no RAM. */
 static bool add_page(struct scsi_task *task, uint64_t gpa, uint32_t len)
@@ -173,7 +170,7 @@ static bool take_ranges(struct scsi_task *task,
 		le64 pfn;
 
 		memcpy(&pfn, at, sizeof(pfn));
-		no->offset = (size_t)(at - packet->header) +
+		no->offset = (uint32_t)(at - packet->header) +
 			     sizeof(struct ring_descriptor);
 		no->value = le64_to_cpu(pfn);
 		no->rule = "page is guest RAM";
@@ -191,7 +188,7 @@ static bool take_ranges(struct scsi_task *task,
 static bool refuse_field(struct refusal *no, size_t srb_offset, uint64_t value,
 			 const char *rule)
 {
-	no->offset = offsetof(struct vstor_packet, srb) + srb_offset;
+	no->offset = offsetof(struct vstor_packet, srb) + (uint32_t)srb_offset;
 	no->value = value;
 	no->rule = rule;
 	return false;

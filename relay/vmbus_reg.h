@@ -108,7 +108,7 @@ struct vmbus_offer_channel {
 } __packed;
 _Static_assert(sizeof(struct vmbus_offer_channel) == 196, "OFFER_CHANNEL");
 
-/* RESCIND_CHANNEL, CLOSE_CHANNEL, REL_ID_RELEASED */
+/* RESCIND_CHANNEL, CLOSE_CHANNEL, REL_ID_RELEASED, CLOSE_RESERVED_RESPONSE */
 struct vmbus_channel_message {
 	struct vmbus_header header;
 	le32 channel;
@@ -126,6 +126,19 @@ struct vmbus_open_channel {
 } __packed;
 _Static_assert(sizeof(struct vmbus_open_channel) == 148, "OPEN_CHANNEL");
 
+/* OPEN_CHANNEL with VMBUS_FEATURE_SIGNAL_PARAMETERS or ..._REDIRECTION: the
+ * client says how each side signals the other one. */
+#define VMBUS_OPEN_REDIRECT_INTERRUPT (1u << 0)
+
+struct vmbus_open_channel_signal {
+	struct vmbus_open_channel open;
+	le32 connection; /* of the client's signals */
+	le16 event_flag; /* of the server's, in the SINT's event flags */
+	le16 flags;
+} __packed;
+_Static_assert(sizeof(struct vmbus_open_channel_signal) == 156,
+	       "OPEN_CHANNEL with signal parameters");
+
 struct vmbus_open_result {
 	struct vmbus_header header;
 	le32 channel;
@@ -133,6 +146,30 @@ struct vmbus_open_result {
 	le32 status;
 } __packed;
 _Static_assert(sizeof(struct vmbus_open_result) == 20, "OPEN_RESULT");
+
+/*
+ * A reserved channel is for a client that is about to end, to dump its memory
+ * or to hibernate: no interrupts, no user data, and results go where the
+ * request says. It outlives the connection.
+ */
+struct vmbus_open_reserved {
+	struct vmbus_header header;
+	le32 channel;
+	le32 vp; /* of the result, which has an open_id of 0 */
+	le32 sint;
+	le32 gpadl;
+	le32 downstream_page;
+} __packed;
+_Static_assert(sizeof(struct vmbus_open_reserved) == 28, "OPEN_RESERVED");
+
+/* Answered by a struct vmbus_channel_message; legal without a connection. */
+struct vmbus_close_reserved {
+	struct vmbus_header header;
+	le32 channel;
+	le32 vp;
+	le32 sint;
+} __packed;
+_Static_assert(sizeof(struct vmbus_close_reserved) == 20, "CLOSE_RESERVED");
 
 /*
  * A GPADL's ranges are an array of 8-byte words, cut over one HEADER and as
@@ -252,13 +289,37 @@ struct vmbus_modify_channel_response {
 _Static_assert(sizeof(struct vmbus_modify_channel_response) == 16,
 	       "MODIFY_CHANNEL_RESPONSE");
 
-/* Sockets over VMBus; 5.2 adds 16 bytes that we need not look at. */
+/* 6.0, with VMBUS_FEATURE_MODIFY_CONNECTION: other monitor pages, or none. */
+struct vmbus_modify_connection {
+	struct vmbus_header header;
+	le64 monitor_in;
+	le64 monitor_out;
+} __packed;
+_Static_assert(sizeof(struct vmbus_modify_connection) == 24,
+	       "MODIFY_CONNECTION");
+
+struct vmbus_modify_connection_response {
+	struct vmbus_header header;
+	uint8_t status; /* enum vmbus_connection_status */
+} __packed;
+_Static_assert(sizeof(struct vmbus_modify_connection_response) == 9,
+	       "MODIFY_CONNECTION_RESPONSE");
+
+/* Sockets over VMBus */
 struct vmbus_tl_connect_request {
 	struct vmbus_header header;
 	struct guid endpoint;
 	struct guid service;
 } __packed;
 _Static_assert(sizeof(struct vmbus_tl_connect_request) == 40, "TL_CONNECT");
+
+/* From 5.2 */
+struct vmbus_tl_connect_request_silo {
+	struct vmbus_tl_connect_request request;
+	struct guid silo;
+} __packed;
+_Static_assert(sizeof(struct vmbus_tl_connect_request_silo) == 56,
+	       "TL_CONNECT 5.2");
 
 struct vmbus_tl_connect_result {
 	struct vmbus_header header;

@@ -3,7 +3,7 @@
  * What the files of the VMBus server share: its own view of channels and of
  * the connection. server.c has the messages, connection.c the connection,
  * offer.c the life of offers, channel.c that of an open channel,
- * gpadl_messages.c the memory.
+ * channel_messages.c what the client says of it, gpadl_messages.c the memory.
  *
  * Threads: all of it belongs to the server's reactor, except where a field
  * says otherwise.
@@ -22,6 +22,23 @@
 #include "server.h"
 #include "vmbus_reg.h"
 
+/* Where a message to the client goes. */
+struct message_target {
+	uint32_t vp;
+	uint8_t sint;
+};
+
+/* What an OPEN asks for. */
+struct open_request {
+	uint32_t open_id, gpadl, split;
+	uint32_t vp;		     /* to interrupt, or VMBUS_NO_VP */
+	uint32_t connection;	     /* of the client's signals */
+	uint16_t event_flag;	     /* of ours */
+	bool reserved;		     /* the result goes to `reply` */
+	struct message_target reply;
+	uint8_t user_data[VMBUS_USER_DATA_SIZE];
+};
+
 /* Drawn in channel.c. */
 enum channel_state {
 	CHANNEL_CLOSED,	   /* also: not offered yet, then id = 0 */
@@ -39,14 +56,17 @@ struct vmbus_channel_state {
 	enum channel_state state;
 	struct gpadl_set gpadls;
 	struct gpadl_ring ring;
-	uint32_t open_id;
-	uint8_t open_user_data[VMBUS_USER_DATA_SIZE];
+	struct open_request open; /* since OPENING */
 
+	bool offered;	    /* in this connection */
 	bool abandon;	    /* opening: close as soon as open */
 	bool client_closed; /* closing: the client knows */
 	bool revoked;	    /* shall be rescinded when closed */
-	bool reopen;	    /* closing: `reopen_message` waits */
-	struct vmbus_open_channel reopen_message;
+	bool reopen;	    /* closing: `reopen_request` waits */
+	struct open_request reopen_request;
+	bool answer_close;  /* reserved: the client waits for the answer */
+	struct message_target close_reply;
+	struct guid interface, instance; /* rescinded: of its device */
 
 	/* Sub-channels of a primary. */
 	uint16_t nr_subchannels;
@@ -107,27 +127,30 @@ struct vmbus_server {
 	uint32_t version, features;
 	uint32_t vp; /* gets our messages */
 	bool offers_requested;
+	bool paused; /* by the client, until it says RESUME */
 
 	struct vmbus_device *devices; /* in the order of their offers */
 	struct vmbus_channel_state *free_channels;
 	unsigned int nr_channels; /* of devices or rescinded */
 	unsigned int nr_busy;	  /* opening, open or closing */
+	unsigned int nr_reserved; /* ... of them, reserved ones */
 	struct gpadl *partial;	  /* incomplete ones, last used first */
+	struct gpadl_total gpadls;
 	struct vmbus_channel_state *by_id[VMBUS_MAX_CHANNELS + 1];
 
 	struct out_message *out; /* not posted yet, oldest first */
+	struct out_message *held; /* for the client to say RESUME */
 	struct reactor_call pass_call;
 
 	struct {
 		uint64_t messages_in, messages_out;
 		uint64_t refused; /* messages; each has a violation record */
 		uint64_t lost;	  /* messages the client could never get */
-		uint64_t gpadls;  /* now */
 	} count;
 
-	/* Any thread: channels that can be signalled. Their structures are
-	 * never freed while the server lives, so a late signal hits a closed or
-	 * another channel, which is harmless. */
+	/* Any thread: channels that can be signalled, by connection_slot().
+	 * Their structures are never freed while the server lives, so a late
+	 * signal hits a closed or another channel, which is harmless. */
 	_Atomic(struct vmbus_channel_state *) signal[VMBUS_MAX_CHANNELS + 1];
 
 	/* Any thread, under the lock: messages not handled yet. */
@@ -150,7 +173,12 @@ void server_send(struct vmbus_server *server, enum vmbus_message_type type,
 /* The same, to whom it may concern. */
 void server_send_to(struct vmbus_server *server, uint32_t vp, uint8_t sint,
 		    enum vmbus_message_type type, void *message, size_t size);
-/* Drops the messages to the client that wait for room. */
+/* The client wants no messages but results of reserved channels; and again. */
+void server_pause(struct vmbus_server *server);
+void server_resume(struct vmbus_server *server);
+/* The connection ended: drops what it held back. After a reset, also what
+ * waits for room. */
+void server_forget_held(struct vmbus_server *server);
 void server_forget_waiting(struct vmbus_server *server);
 /* Records a violation; `id` is the channel or 0. */
 void server_refuse(struct vmbus_server *server, uint32_t id, uint32_t type,
@@ -162,10 +190,30 @@ struct vmbus_channel_state *server_channel(struct vmbus_server *server,
 					   uint32_t id, uint32_t type);
 
 /* connection.c */
-message_handler handle_initiate_contact, handle_unload, handle_tl_connect;
+message_handler handle_initiate_contact, handle_unload, handle_tl_connect,
+	handle_modify_connection, handle_pause, handle_resume;
 void connection_init(struct vmbus_server *server);
 /* A channel is no longer busy: was it the last a disconnect waits for? */
 void connection_channel_idle(struct vmbus_server *server);
+
+/* HvSignalEvent's connection id that is offered with a channel. */
+static inline uint32_t connection_of(const struct vmbus_server *server,
+				     uint32_t id)
+{
+	return id | VMBUS_SINT << VMBUS_CONNECTION_SINT_SHIFT |
+	       (uint32_t)server->config.vtl << VMBUS_CONNECTION_VTL_SHIFT;
+}
+
+/* Where in server->signal[] the channel with this connection id is; 0: the id
+ * is not one of this server. */
+static inline uint32_t connection_slot(const struct vmbus_server *server,
+				       uint32_t connection)
+{
+	uint32_t slot = connection & VMBUS_CONNECTION_CHANNEL_MASK;
+
+	return slot <= VMBUS_MAX_CHANNELS &&
+	       connection == connection_of(server, slot) ? slot : 0;
+}
 
 /* offer.c */
 message_handler handle_request_offers, handle_rel_id_released;
@@ -173,21 +221,40 @@ message_handler handle_request_offers, handle_rel_id_released;
 void offer_channel_idle(struct vmbus_channel_state *st);
 void offer_revoke_subchannels(struct vmbus_device *dev);
 void offer_subchannels(struct reactor_call *call);
-/* The connection ends, all channels are idle: no offer is valid any more. */
+/* The connection ends: no offer is valid any more. All channels are idle but
+ * reserved ones, which keep their ids. */
 void offer_forget_all(struct vmbus_server *server);
+/* A reserved channel of an earlier connection closed. */
+void offer_forget(struct vmbus_channel_state *st);
 
 /* channel.c */
-message_handler handle_open_channel, handle_close_channel,
-	handle_modify_channel;
 void channel_init(struct vmbus_channel_state *st);
+/* Opening, open or closing: its device may hold guest memory. */
+bool channel_is_busy(const struct vmbus_channel_state *st);
+/* Begins to open a closed channel, or sends the failed result. */
+void channel_open_begin(struct vmbus_channel_state *st,
+			const struct open_request *request);
+void channel_send_open_result(struct vmbus_server *server, uint32_t id,
+			      const struct open_request *request,
+			      uint32_t status);
+/* Begins to close an open one. */
+void channel_close_begin(struct vmbus_channel_state *st);
+/* The client closed a channel that was stopped. */
+void channel_closed_by_client(struct vmbus_channel_state *st);
 /* Closes it if it is open, or as soon as it is. */
 void channel_stop(struct vmbus_channel_state *st);
+
+/* channel_messages.c */
+message_handler handle_open_channel, handle_close_channel,
+	handle_modify_channel, handle_open_reserved, handle_close_reserved;
+void channel_send_close_response(struct vmbus_server *server, uint32_t id,
+				 struct message_target to);
 
 /* gpadl_messages.c */
 message_handler handle_gpadl_header, handle_gpadl_body, handle_gpadl_teardown;
 /* Answers the teardowns that waited for the channel's ring. */
 void gpadl_answer_teardowns(struct vmbus_channel_state *st);
-/* Frees all without a word. */
-void gpadl_forget_all(struct vmbus_channel_state *st);
+/* Frees all without a word, but for what a ring is mapped from. */
+void gpadl_forget_unused(struct vmbus_channel_state *st);
 
 #endif

@@ -71,9 +71,10 @@ build/check/fixture.ok: test/check/sparse_fixture.c test/check/check.mk \
 
 # --- Unit tests: a line `SOURCES: a.c b.c` names what a test is linked with ---
 
+unit_sources = $(1) $(shell sed -n '1,5s,^/[*/] *SOURCES: *\([^*]*\).*,\1,p' $(1))
+
 define unit_rule
-build/unit/$(notdir $(1:.c=)): $(call object,unit,$(1) \
-		$(shell sed -n '1,5s,^/[*/] *SOURCES: *\([^*]*\).*,\1,p' $(1)))
+build/unit/$(notdir $(1:.c=)): $(call object,unit,$(call unit_sources,$(1)))
 	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=address$$(comma)undefined \
 		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -lcmocka)
 build/check/unit/$(notdir $(1:.c=)).ok: build/unit/$(notdir $(1:.c=)) run-again
@@ -83,6 +84,30 @@ endef
 $(foreach t,$(unit_tests),$(eval $(call unit_rule,$(t))))
 run-again:
 
+# --- Threads: tests that have some, with ThreadSanitizer as well --------------
+
+threaded_tests := $(patsubst %,test/unit/relay_%_test.c,threads ring)
+# It knows no fences: it takes them for nothing, and says so.
+TSAN_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
+$(eval $(call objects,tsan,$$(HOST_CC),$$(TSAN_CFLAGS),host,$$(host_ready)))
+
+# It wants the address space as it was when it was written: hence setarch.
+define tsan_rule
+build/tsan/$(notdir $(1:.c=)): $(call object,tsan,$(call unit_sources,$(1)))
+	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=thread \
+		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -lcmocka)
+build/check/tsan/$(notdir $(1:.c=)).ok: build/tsan/$(notdir $(1:.c=)) run-again
+	@rm -f $$@
+	$$(call step,TSAN,timeout 60 setarch -R $$< && touch $$@)
+endef
+$(foreach t,$(threaded_tests),$(eval $(call tsan_rule,$(t))))
+
+# --- Conformance: every row of the list has a test ----------------------------
+
+build/check/conformance.ok: test/check/conformance test/check/conformance.list \
+		$(unit_tests)
+	$(call step,ROWS,$^ && touch $@)
+
 # --- The whole ----------------------------------------------------------------
 
 # "RESULT OBJECT": a result counts when it is no older than the object.
@@ -90,7 +115,8 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	build/check/$(t)/$(f).ok:build/obj/$(call kind,$(f))/$(f:.c=.o))) \
 	$(foreach f,$(checked),build/obj/$(call kind,$(f))/$(f:.c=.o):/) \
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
-	build/check/fixture.ok:/
+	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
+	build/check/fixture.ok:/ build/check/conformance.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

@@ -8,8 +8,7 @@
  * handed out from the top downwards, every other one, so that nothing works
  * only because pages happen to be adjacent.
  *
- * The client's side of a ring is relay/ring.c again, with the halves swapped.
- * What a hostile guest writes into a ring goes directly to guest_page().
+ * guest_channel.c has its channels.
  *
  * Threads: messages and signals may come from any, the rest belongs to the
  * test's thread. Failure answers: abort when this process is out of memory.
@@ -77,6 +76,8 @@ static void transport_signal(void *opaque, uint32_t vp, uint8_t sint,
 	g->signal_vp = vp;
 	g->signal_flag = flag;
 	g->signals++;
+	if (g->interrupt)
+		g->interrupt(g->interrupt_opaque, flag);
 }
 
 static struct reactor *transport_reactor(void *opaque, uint32_t vp)
@@ -229,8 +230,11 @@ int guest_contact(struct guest_driver *g, uint32_t version, uint32_t vp,
 				   sizeof(response.response));
 	if (err)
 		return err;
-	return response.response.supported && !response.response.status ?
-	       0 : -EPROTO;
+	if (!response.response.supported || response.response.status)
+		return -EPROTO;
+	g->features = version < VMBUS_VERSION_COPPER ? 0 :
+		      le32_to_cpu(response.features);
+	return 0;
 }
 
 int guest_request_offers(struct guest_driver *g, unsigned int *nr_offers,
@@ -335,137 +339,4 @@ int guest_unload(struct guest_driver *g)
 
 	return err ? err : guest_expect(g, VMBUS_UNLOAD_COMPLETE, &complete,
 					sizeof(complete));
-}
-
-/* Channels. */
-
-static int post_open(struct guest_channel *ch, uint32_t vp)
-{
-	struct vmbus_open_channel open = {
-		.channel = cpu_to_le32(ch->id),
-		.open_id = cpu_to_le32(ch->id + 0x1000),
-		.gpadl = cpu_to_le32(ch->gpadl),
-		.vp = cpu_to_le32(vp),
-		.downstream_page = cpu_to_le32(ch->split),
-	};
-	struct vmbus_open_result result;
-	int err = guest_post(ch->g, VMBUS_OPEN_CHANNEL, &open, sizeof(open));
-
-	if (!err)
-		err = guest_expect(ch->g, VMBUS_OPEN_RESULT, &result,
-				   sizeof(result));
-	if (err)
-		return err;
-	if (le32_to_cpu(result.channel) != ch->id ||
-	    le32_to_cpu(result.open_id) != ch->id + 0x1000)
-		return -EBADMSG;
-	return le32_to_cpu(result.status) ? -EPROTO : 0;
-}
-
-void guest_channel_free(struct guest_channel *ch)
-{
-	for (uint32_t i = 0; ch->hold && i < ch->nr_pages; i++)
-		guest_memory_drop(&ch->g->memory, &ch->hold[i]);
-	free(ch->hold);
-	free(ch->pfn);
-	ch->hold = NULL;
-	ch->pfn = NULL;
-}
-
-static int map(struct guest_channel *ch)
-{
-	struct ring_half first = { ch->hold,
-				   (ch->split - 1) * GUEST_PAGE_SIZE };
-	struct ring_half second = { ch->hold + ch->split, first.size };
-
-	for (uint32_t i = 0; i < ch->nr_pages; i++) {
-		struct gpa_range page = { ch->pfn[i] << GUEST_PAGE_SHIFT,
-					  GUEST_PAGE_SIZE };
-
-		if (guest_memory_hold(&ch->g->memory, page, &ch->hold[i]))
-			abort();
-		memset(guest_page(ch->g, ch->pfn[i]), 0, GUEST_PAGE_SIZE);
-	}
-	return ring_init(&ch->ring, second, first);
-}
-
-int guest_open(struct guest_driver *g, const struct vmbus_offer_channel *offer,
-	       uint32_t pages, uint32_t vp, struct guest_channel *ch)
-{
-	int err;
-
-	*ch = (struct guest_channel){
-		.g = g,
-		.id = le32_to_cpu(offer->channel),
-		.connection = le32_to_cpu(offer->connection),
-		.nr_pages = 2 * pages,
-		.split = pages,
-	};
-	ch->pfn = need(calloc(ch->nr_pages, sizeof(ch->pfn[0])));
-	ch->hold = need(calloc(ch->nr_pages, sizeof(ch->hold[0])));
-	guest_pages(g, ch->pfn, ch->nr_pages);
-	/* Memory as an allocator may give it: not clean. */
-	for (uint32_t i = 0; i < ch->nr_pages; i++)
-		memset(guest_page(g, ch->pfn[i]), 0xaa, GUEST_PAGE_SIZE);
-	err = guest_gpadl_create(g, ch->id, ch->pfn, ch->nr_pages, &ch->gpadl);
-	if (!err) {
-		err = map(ch);
-		if (!err)
-			err = post_open(ch, vp);
-		if (err)
-			guest_gpadl_teardown(g, ch->id, ch->gpadl);
-	}
-	if (err)
-		guest_channel_free(ch);
-	return err;
-}
-
-int guest_close(struct guest_channel *ch)
-{
-	struct vmbus_channel_message close = {
-		.channel = cpu_to_le32(ch->id),
-	};
-
-	return guest_post(ch->g, VMBUS_CLOSE_CHANNEL, &close, sizeof(close));
-}
-
-int guest_shut(struct guest_channel *ch)
-{
-	int err = guest_close(ch);
-
-	if (!err)
-		err = guest_gpadl_teardown(ch->g, ch->id, ch->gpadl);
-	guest_channel_free(ch);
-	return err;
-}
-
-int guest_signal(struct guest_channel *ch)
-{
-	int err = vmbus_server_signal(ch->g->server, ch->connection, 0);
-
-	settle(ch->g);
-	return err;
-}
-
-int guest_send(struct guest_channel *ch, uint16_t type, uint16_t flags,
-	       uint64_t transaction, const void *header, uint32_t header_size,
-	       const void *payload, uint32_t payload_size)
-{
-	int err = ring_write(&ch->ring, type, flags, transaction, header,
-			     header_size, payload, payload_size);
-
-	if (ring_write_end(&ch->ring) && !err)
-		err = guest_signal(ch);
-	return err;
-}
-
-int guest_receive(struct guest_channel *ch, void *buffer,
-		  struct ring_packet *packet)
-{
-	int err = ring_read(&ch->ring, buffer, RING_MAX_PACKET, packet);
-	bool more;
-
-	if (ring_read_end(&ch->ring, &more))
-		guest_signal(ch);
-	return err;
 }

@@ -55,6 +55,10 @@ struct guest_driver {
 	_Atomic uint64_t signals; /* interrupts that came */
 	_Atomic uint32_t signal_vp;
 	_Atomic uint16_t signal_flag; /* of the last one */
+	/* Not NULL: told of each interrupt, on the reactor that raised it. */
+	void (*interrupt)(void *opaque, uint16_t flag);
+	void *interrupt_opaque;
+	uint32_t features; /* that the last contact agreed on */
 	uint32_t next_gpadl;
 };
 
@@ -78,7 +82,8 @@ bool guest_take(struct guest_driver *g, struct guest_message *message);
 int guest_expect(struct guest_driver *g, enum vmbus_message_type type,
 		 void *message, size_t size);
 
-/* The steps of a kernel. */
+/* The steps of a kernel. Contact comes with two monitor pages; its answer's
+ * features are in guest_driver.features. */
 int guest_contact(struct guest_driver *g, uint32_t version, uint32_t vp,
 		  uint32_t features);
 int guest_request_offers(struct guest_driver *g, unsigned int *nr_offers,
@@ -92,6 +97,8 @@ int guest_unload(struct guest_driver *g);
 struct guest_channel {
 	struct guest_driver *g;
 	uint32_t id, connection, gpadl, nr_pages, split;
+	uint16_t event_flag; /* with VMBUS_FEATURE_SIGNAL_PARAMETERS, and */
+			     /* `connection`: what OPEN asks for */
 	uint64_t *pfn;
 	struct guest_hold *hold;
 	struct ring ring; /* ours: in is the second of the GPADL */
@@ -102,6 +109,18 @@ struct guest_channel {
  * cleared, as Linux does. */
 int guest_open(struct guest_driver *g, const struct vmbus_offer_channel *offer,
 	       uint32_t pages, uint32_t vp, struct guest_channel *ch);
+/* Its three steps: pages full of 0xaa and their GPADL; the pages cleared and
+ * ours; OPEN_CHANNEL and its result. */
+int guest_ring_create(struct guest_driver *g,
+		      const struct vmbus_offer_channel *offer, uint32_t pages,
+		      struct guest_channel *ch);
+void guest_ring_clear(struct guest_channel *ch);
+int guest_ring_open(struct guest_channel *ch, uint32_t vp);
+/* OPEN_CHANNEL without waiting for its result. */
+int guest_post_open(struct guest_channel *ch, uint32_t vp);
+/* OPEN_RESERVED and CLOSE_RESERVED; -EBADMSG: the answer went elsewhere. */
+int guest_open_reserved(struct guest_channel *ch, uint32_t vp, uint32_t sint);
+int guest_close_reserved(struct guest_channel *ch, uint32_t vp, uint32_t sint);
 /* CLOSE only. */
 int guest_close(struct guest_channel *ch);
 /* CLOSE, TEARDOWN, and frees what guest_open() made. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/server.c relay/connection.c relay/channel.c relay/offer.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/guest_driver/guest_driver.c */
+/* SOURCES: relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c */
 /*
  * Channels of the VMBus server: GPADLs, open, signals, close.
  */
@@ -119,7 +119,7 @@ static uint32_t open_status(struct guest_driver *g)
 	return le32_to_cpu(result.status);
 }
 
-static void open_while_closing_waits(void **state)
+static void V_16_open_while_closing_waits(void **state)
 {
 	struct guest_channel ch;
 	struct world w;
@@ -274,7 +274,7 @@ static void wrong_opens_fail(void **state)
 	world_end(&w);
 }
 
-static void interrupts_follow_modify(void **state)
+static void V_18_interrupts_follow_modify(void **state)
 {
 	static const uint32_t versions[] = { VMBUS_VERSION_WIN10_RS5,
 					     VMBUS_VERSION_IRON };
@@ -424,11 +424,11 @@ int main(void)
 		cmocka_unit_test(ring_is_untouched_before_open),
 		cmocka_unit_test(big_gpadls),
 		cmocka_unit_test(teardown_waits_for_the_device),
-		cmocka_unit_test(open_while_closing_waits),
+		cmocka_unit_test(V_16_open_while_closing_waits),
 		cmocka_unit_test(open_in_progress_is_abandoned),
 		cmocka_unit_test(late_signals_find_the_new_reactor),
 		cmocka_unit_test(wrong_opens_fail),
-		cmocka_unit_test(interrupts_follow_modify),
+		cmocka_unit_test(V_18_interrupts_follow_modify),
 		cmocka_unit_test(signals_find_their_channel),
 		cmocka_unit_test(client_is_kicked_after_open),
 		cmocka_unit_test(broken_channel_stops_alone),

@@ -202,6 +202,42 @@ static void a_channel_has_limits(void **state)
 	clear(&set);
 }
 
+static void all_channels_have_limits(void **state)
+{
+	enum { CHANNELS = GPADL_MAX_TOTAL / GPADL_MAX_PER_CHANNEL };
+	static struct gpadl_set set[CHANNELS + 1];
+	struct gpadl_total total = { 0 };
+	struct refusal refusal;
+	struct gpadl *gpadl;
+
+	(void)state;
+	for (unsigned int i = 0; i <= CHANNELS; i++)
+		set[i].total = &total;
+	for (uint32_t id = 0; id < GPADL_MAX_TOTAL; id++)
+		assert_int_equal(gpadl_begin(&set[id % CHANNELS], id, 16, 1,
+					     &gpadl, &refusal), 0);
+	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 16, 1, &gpadl,
+				     &refusal), -ENOSPC);
+	assert_string_equal(refusal.rule, "at most 8192 GPADLs");
+	gpadl_remove(&set[3], gpadl_find(&set[3], 3));
+	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 16, 1, &gpadl,
+				     &refusal), 0);
+	for (unsigned int i = 0; i <= CHANNELS; i++)
+		clear(&set[i]);
+	assert_int_equal(total.count + total.words, 0);
+
+	for (uint32_t id = 0; id < GPADL_MAX_TOTAL_WORDS / 8191; id++)
+		assert_int_equal(gpadl_begin(&set[id / 4], id, 65528, 1,
+					     &gpadl, &refusal), 0);
+	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 65528, 1, &gpadl,
+				     &refusal), -ENOSPC);
+	assert_string_equal(refusal.rule, "at most 524288 GPADL pages");
+	assert_in_range(total.words, 1, GPADL_MAX_TOTAL_WORDS);
+	for (unsigned int i = 0; i <= CHANNELS; i++)
+		clear(&set[i]);
+	assert_int_equal(total.count + total.words, 0);
+}
+
 static void rings_are_mapped(void **state)
 {
 	static const uint64_t word[] = { RANGE(6 * 4096, 0), 9, 3, HIGH_PFN,
@@ -276,6 +312,7 @@ int main(void)
 		cmocka_unit_test(lengths_and_ids),
 		cmocka_unit_test(words_come_in_pieces),
 		cmocka_unit_test(a_channel_has_limits),
+		cmocka_unit_test(all_channels_have_limits),
 		cmocka_unit_test(rings_are_mapped),
 		cmocka_unit_test(what_is_no_ring),
 	};

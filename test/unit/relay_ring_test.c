@@ -184,7 +184,7 @@ static void footer_has_the_start(void **state)
 	pair_destroy(p);
 }
 
-static void one_signal_per_batch(void **state)
+static void R_03_one_signal_per_batch(void **state)
 {
 	struct pair *p = pair_create(1);
 	struct ring_packet packet;
@@ -706,7 +706,7 @@ int main(void)
 		cmocka_unit_test(every_size_passes),
 		cmocka_unit_test(every_offset_wraps),
 		cmocka_unit_test(footer_has_the_start),
-		cmocka_unit_test(one_signal_per_batch),
+		cmocka_unit_test(R_03_one_signal_per_batch),
 		cmocka_unit_test(stopping_early_leaves_more),
 		cmocka_unit_test(full_ring_asks_for_room),
 		cmocka_unit_test(room_can_be_asked_for),

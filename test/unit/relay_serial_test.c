@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/serial.c paravisor/log.c */
+/* SOURCES: relay/serial_client.c relay/serial_server.c paravisor/log.c */
 /*
  * VMBus serial ports: a client and a server back to back, over a pipe of
  * chosen depth, and each alone against a peer that breaks the rules.

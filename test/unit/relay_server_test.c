@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/server.c relay/connection.c relay/channel.c relay/offer.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/guest_driver/guest_driver.c */
+/* SOURCES: relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c */
 /*
  * The VMBus server, as a guest sees it: connections, offers, sub-channels.
  */
@@ -92,7 +92,7 @@ static void version_responses(void **state)
 	guest_driver_destroy(g);
 }
 
-static void features_are_masked(void **state)
+static void V_06_features_are_masked(void **state)
 {
 	struct guest_driver *g = guest_driver_create(16, 1, 0);
 	struct vmbus_initiate_contact_id contact = { .contact = {
@@ -109,7 +109,10 @@ static void features_are_masked(void **state)
 				      sizeof(response)), 0);
 	assert_int_equal(response.response.supported, 1);
 	assert_int_equal(le32_to_cpu(response.features),
-			 VMBUS_FEATURE_CLIENT_ID);
+			 VMBUS_FEATURE_CLIENT_ID |
+			 VMBUS_FEATURE_SIGNAL_PARAMETERS |
+			 VMBUS_FEATURE_MODIFY_CONNECTION |
+			 VMBUS_FEATURE_PAUSE_RESUME);
 	/* An id was promised and is not there. */
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact,
 		   sizeof(contact.contact));
@@ -161,6 +164,7 @@ static void contacts_that_cannot_be(void **state)
 	assert_true(guest_take(g, &got));
 	assert_int_equal(got.sint, 5);
 	assert_int_equal(got.payload[8], 0);
+	expect_violation(before + 4, "SINT is 2");
 	contact.sint = 200;
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact, sizeof(contact));
 	assert_true(guest_take(g, &got));
@@ -212,6 +216,8 @@ static void unload_waits_for_devices(void **state)
 	/* Signals of what is closing lead nowhere. */
 	assert_int_equal(guest_signal(&a), -ENOENT);
 	echo_let_go(&w.b);
+	/* However long it takes: who it is stands in the log. */
+	reactor_inline_advance(11000 * MS);
 	expect_nothing(w.g);
 	echo_let_go(&w.a);
 	assert_int_equal(w.g->nr_inbox, 1);
@@ -276,7 +282,7 @@ static void reset_forgets_everything(void **state)
 
 /* Offers. */
 
-static void offers_are_complete_and_stable(void **state)
+static void V_07_offers_are_complete_and_stable(void **state)
 {
 	struct guest_driver *g = guest_driver_create(16, 1, 0);
 	static const uint8_t order[] = { 3, 1, 2 };
@@ -355,7 +361,10 @@ static void devices_come_and_go(void **state)
 	assert_int_equal(guest_release(w.g, 1), 0);
 	vmbus_revoke(&c.dev);
 	expect_rescind(w.g, 3);
+	/* Nor is a device offered twice. */
 	assert_int_equal(vmbus_offer(w.g->server, &c.dev), 0);
+	expect_nothing(w.g);
+	assert_int_equal(guest_release(w.g, 3), 0);
 	assert_int_equal(guest_expect(w.g, VMBUS_OFFER_CHANNEL, &offer,
 				      sizeof(offer)), 0);
 	assert_int_equal(le32_to_cpu(offer.channel), 1);
@@ -599,12 +608,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_version_works),
 		cmocka_unit_test(version_responses),
-		cmocka_unit_test(features_are_masked),
+		cmocka_unit_test(V_06_features_are_masked),
 		cmocka_unit_test(contacts_that_cannot_be),
 		cmocka_unit_test(contact_again_starts_anew),
 		cmocka_unit_test(unload_waits_for_devices),
 		cmocka_unit_test(reset_forgets_everything),
-		cmocka_unit_test(offers_are_complete_and_stable),
+		cmocka_unit_test(V_07_offers_are_complete_and_stable),
 		cmocka_unit_test(devices_come_and_go),
 		cmocka_unit_test(half_sent_gpadl_survives_revoke),
 		cmocka_unit_test(as_many_channels_as_ids),

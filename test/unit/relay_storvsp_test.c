@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/offer.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
+/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
 /*
  * A SCSI controller as a guest sees it, through VMBus and its rings: the
  * negotiation, SRBs with data, back-pressure, closing, and guests that break
@@ -460,7 +460,7 @@ static void describe(void *object, struct inspect *out)
 
 /* CLOSE and TEARDOWN while a disk works: TORNDOWN comes after the last of its
  * requests, and nothing is written to the ring any more. */
-static void close_under_way(void **state)
+static void V_14_close_under_way(void **state)
 {
 	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
 	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read, 10);
@@ -583,7 +583,7 @@ int main(void)
 		cmocka_unit_test(back_pressure_of_ring),
 		cmocka_unit_test(back_pressure_of_requests),
 		cmocka_unit_test(one_signal_per_batch),
-		cmocka_unit_test(close_under_way),
+		cmocka_unit_test(V_14_close_under_way),
 		cmocka_unit_test(violation_under_way),
 		cmocka_unit_test(bad_settings),
 	};

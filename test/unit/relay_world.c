@@ -3,8 +3,8 @@
  * Relay test world, theory of operation
  *
  * The echo device answers each packet by a completion with the same payload,
- * in batches, and checks that it is called on its channel's reactor. The rest
- * is what several tests say in the same words.
+ * in batches, keeps what finds no room, and checks that it is called on its
+ * channel's reactor. The rest is what several tests say in the same words.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,61 +22,88 @@
 #include "test/unit/reactor_inline.h"
 #include "test/unit/relay_world.h"
 
+struct echo_channel {
+	struct echo *echo;
+	bool holding; /* `packet` waits for room */
+	struct ring_packet packet;
+	_Alignas(8) uint8_t bytes[RING_MAX_PACKET];
+};
+
 static int echo_open(struct vmbus_device *dev, struct vmbus_channel *ch)
 {
 	struct echo *echo = (struct echo *)dev;
+	struct echo_channel *open;
 
 	assert_true(reactor_is_current(ch->reactor));
 	if (echo->open_error)
 		return echo->open_error;
+	open = calloc(1, sizeof(*open));
+	assert_non_null(open);
+	open->echo = echo;
 	echo->opened++;
 	echo->last_opened = ch;
-	ch->opaque = echo;
+	ch->opaque = open;
 	return 0;
+}
+
+/* Answers packets until there is none, or no room: 0, or -EPROTO with the rule
+ * that was broken. */
+static int echo_answer(struct vmbus_channel *ch, const char **rule)
+{
+	struct echo_channel *open = ch->opaque;
+	struct ring_packet *packet = &open->packet;
+	int err = 0;
+
+	while (!err) {
+		if (!open->holding)
+			err = ring_read(&ch->ring, open->bytes,
+					sizeof(open->bytes), packet);
+		if (err)
+			break;
+		*rule = "packet not empty";
+		if (open->echo->touchy && !packet->payload_size)
+			return -EPROTO;
+		err = ring_write(&ch->ring, RING_PACKET_COMPLETION, 0,
+				 packet->transaction, NULL, 0, packet->payload,
+				 packet->payload_size);
+		open->holding = err;
+	}
+	*rule = ch->ring.broken;
+	return err == -EAGAIN ? 0 : err;
 }
 
 static void echo_run(struct vmbus_channel *ch)
 {
-	static uint8_t buffer[RING_MAX_PACKET];
-	struct echo *echo = ch->opaque;
-	struct ring_packet packet;
+	struct echo_channel *open = ch->opaque;
+	struct echo *echo = open->echo;
+	const char *rule;
 	bool more, signal;
-	int err;
 
 	assert_true(reactor_is_current(ch->reactor));
 	if (!ch->sub_index && !echo->ran++ && echo->subchannels)
 		vmbus_offer_subchannels(&echo->dev, echo->subchannels);
 	do {
-		while (!(err = ring_read(&ch->ring, buffer, sizeof(buffer),
-					 &packet))) {
-			if (echo->touchy && !packet.payload_size) {
-				vmbus_channel_violation(ch, packet.type, 0, 0,
-							"packet not empty");
-				return;
-			}
-			assert_int_equal(ring_write(&ch->ring,
-				RING_PACKET_COMPLETION, 0, packet.transaction,
-				NULL, 0, packet.payload,
-				packet.payload_size), 0);
-		}
-		if (err == -EPROTO) {
-			vmbus_channel_violation(ch, 0, 0,
-						ch->ring.broken_value,
-						ch->ring.broken);
+		if (echo_answer(ch, &rule)) {
+			assert_non_null(rule);
+			vmbus_channel_violation(ch, open->packet.type, 0,
+						ch->ring.broken_value, rule);
 			return;
 		}
 		signal = ring_write_end(&ch->ring);
 		signal |= ring_read_end(&ch->ring, &more);
 		if (signal)
 			vmbus_channel_signal(ch);
-	} while (more);
+		/* Room, too, is signalled. */
+	} while (more && !open->holding);
 }
 
 static void echo_close(struct vmbus_channel *ch)
 {
-	struct echo *echo = ch->opaque;
+	struct echo_channel *open = ch->opaque;
+	struct echo *echo = open->echo;
 
 	assert_true(reactor_is_current(ch->reactor));
+	free(open);
 	echo->closed++;
 	if (!echo->slow) {
 		vmbus_channel_closed(ch);

@@ -25,8 +25,8 @@ static void noted(void *opaque)
 }
 
 /* LUN 0, and a read-only LUN 3. */
-void machine_create(struct machine *m, uint16_t depth, uint16_t subs,
-		    uint32_t ring_pages)
+void machine_create_on(struct machine *m, uint16_t depth, uint16_t subs,
+		       uint32_t ring_pages, struct disk *disk)
 {
 	struct disk_info info = {
 		.blocks = 8192, .block_size = 512, .physical_block_size = 512,
@@ -48,18 +48,25 @@ void machine_create(struct machine *m, uint16_t depth, uint16_t subs,
 	memset(m, 0, sizeof(*m));
 	m->g = guest_driver_create(GUEST_PAGES, 2, 0);
 	for (int i = 0; i < 2; i++) {
-		m->disk[i] = disk_memory_create(&m->g->memory, &info);
+		m->disk[i] = disk && !i ? disk :
+			     disk_memory_create(&m->g->memory, &info);
 		assert_non_null(m->disk[i]);
 		luns[i].disk = m->disk[i];
 	}
 	config.memory = &m->g->memory;
 	assert_int_equal(storvsp_create(m->g->server, &config, &m->storvsp), 0);
-	assert_int_equal(guest_contact(m->g, VMBUS_VERSION_COPPER, 0, 0), 0);
+	assert_int_equal(guest_contact(m->g, VMBUS_VERSION_COPPER, 1, 0), 0);
 	assert_int_equal(guest_request_offers(m->g, &offers, m->offer, 4), 0);
 	assert_int_equal(offers, 1);
 	assert_memory_equal(&m->offer[0].instance, &instance, 16);
 	assert_int_equal(guest_open(m->g, &m->offer[0], ring_pages, 0, &m->ch),
 			 0);
+}
+
+void machine_create(struct machine *m, uint16_t depth, uint16_t subs,
+		    uint32_t ring_pages)
+{
+	machine_create_on(m, depth, subs, ring_pages, NULL);
 }
 
 void machine_destroy(struct machine *m)
@@ -75,17 +82,19 @@ void machine_destroy(struct machine *m)
 /* Lets LUN 0's disk keep what it is asked until it is told to go on. */
 static struct {
 	struct disk_ops ops, held_ops;
-	struct disk_queue *queue;
-	struct disk_request *request[64];
+	struct disk_queue *queue[MAX_HELD];
+	struct disk_request *request[MAX_HELD];
 	unsigned int nr;
 } held;
 
 static void hold_submit(struct disk_queue *queue, struct disk_request **reqs,
 			unsigned int nr)
 {
-	held.queue = queue;
-	while (nr--)
+	while (nr--) {
+		assert_in_range(held.nr, 0, MAX_HELD - 1);
+		held.queue[held.nr] = queue;
 		held.request[held.nr++] = *reqs++;
+	}
 }
 
 void hold_requests(struct machine *m)
@@ -100,7 +109,8 @@ void hold_requests(struct machine *m)
 void release_requests(struct machine *m)
 {
 	m->disk[0]->ops = &held.ops;
-	held.ops.submit(held.queue, held.request, held.nr);
+	for (unsigned int i = 0; i < held.nr; i++)
+		held.ops.submit(held.queue[i], &held.request[i], 1);
 }
 
 /* Packets. */

@@ -14,6 +14,7 @@
 #define GUEST_PAGES 4096
 #define RING_PAGES 5
 #define PACKET 64u
+#define MAX_HELD 256
 
 struct machine {
 	struct guest_driver *g;
@@ -30,11 +31,14 @@ struct machine {
 /* The controller offered and its primary channel open. */
 void machine_create(struct machine *m, uint16_t depth, uint16_t subs,
 		    uint32_t ring_pages);
+/* The same, with LUN 0 on `disk`. */
+void machine_create_on(struct machine *m, uint16_t depth, uint16_t subs,
+		       uint32_t ring_pages, struct disk *disk);
 /* After the channels have been closed. */
 void machine_destroy(struct machine *m);
 
-/* Lets LUN 0's disk keep what it is asked, up to 64 requests, until it is told
- * to go on. */
+/* Lets LUN 0's disk keep what it is asked, up to MAX_HELD requests of any
+ * channels, until it is told to go on. */
 void hold_requests(struct machine *m);
 void release_requests(struct machine *m);
 

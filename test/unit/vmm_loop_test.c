@@ -87,6 +87,27 @@ static void calls_run_in_order_and_once(void **state)
 	assert_string_equal(order, "bac.");
 }
 
+static void *post_late(void *call)
+{
+	usleep(20000); /* the loop sleeps by now */
+	reactor_post(loop, call);
+	return NULL;
+}
+
+static void one_post_wakes_a_sleeping_loop(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, post_late, &stop_call),
+			 0);
+	alarm(30); /* a loop that is not woken sleeps for ever */
+	loop_run(loop);
+	alarm(0);
+	pthread_join(thread, NULL);
+	assert_string_equal(order, ".");
+}
+
 static void calls_posted_before_the_stop_still_run(void **state)
 {
 	struct letter_call call = { { .fn = run_letter }, 'a' };
@@ -371,6 +392,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(calls_run_in_order_and_once),
+		TEST(one_post_wakes_a_sleeping_loop),
 		TEST(calls_posted_before_the_stop_still_run),
 		TEST(a_call_may_post_itself),
 		TEST(posts_of_many_threads_all_arrive),

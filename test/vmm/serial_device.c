@@ -2,7 +2,7 @@
 /*
  * VMBus serial ports of the host, theory of operation
  *
- * Joins the server's side of the serial protocol (relay/serial.c) with a
+ * Joins the server's side of the serial protocol (relay/serial_server.c) with a
  * stream of the host (serial_back.c). Both are called under the stream's
  * lock; everything runs on the device thread.
  *

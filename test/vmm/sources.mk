@@ -6,5 +6,5 @@ vmm_sources += $(patsubst %,igvm/%.c,read check registers \
 	crc32) $(patsubst %,paravisor/%.c,guest_memory inspect log \
 	reactor_calls reactor_timers violation boot_linux acpi) \
 	$(patsubst %,paravisor/chipset/%.c,bus chipset ioapic pm rtc) \
-	$(patsubst %,relay/%.c,channel connection gpadl gpadl_messages \
-	message_pipe offer ring serial server)
+	$(patsubst %,relay/%.c,channel channel_messages connection gpadl \
+	gpadl_messages message_pipe offer ring serial_server server)
