@@ -17,8 +17,7 @@
  * The same program serves both flavours: a shell is started if and only if the
  * image holds /bin/sh. So there is one init to test, no switch to get wrong,
  * and what a release image can do follows from its list of files alone.
- * Without a shell nobody opens COM3 after the kernel's start: what arrives
- * there is not read.
+ * Without a shell nobody opens COM3: what arrives there is not read.
  *
  * One thread; it blocks in wait() only. All it says goes to the kernel's log.
  */
@@ -37,12 +36,14 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #define DAEMON "/bin/paravisor"
 #define SHELL "/bin/sh"
-#define COM3 "/dev/ttyS2"
+#define COM3 "/dev/ttyS0" /* the driver's one port */
+#define COM3_PORT 0x3e8
 #define SHIM_LOG "/proc/device-tree/paravisor/shim-log"
 
 /* Type of the VMBus serial ports; the daemon drives them through UIO. */
@@ -68,11 +69,8 @@ static void say(enum severity severity, const char *format, ...)
 		return;
 }
 
-/*
- * The kernel opened its console, which is COM3, as our standard streams. As
- * long as somebody holds it, the shell cannot set it up; and nobody but the
- * shell shall read it.
- */
+/* The kernel opened its console, which swallows everything, as our standard
+ * streams. */
 static void leave_console(void)
 {
 	int null = open("/dev/null", O_RDWR);
@@ -196,29 +194,43 @@ static pid_t start_daemon(void)
 
 /*
  * Opens COM3 as a terminal, or says why not. VTL2 has no interrupt controller
- * for ISA interrupts: with interrupt 0 the driver polls the UART. As root the
- * first open succeeds even though the driver does not get its interrupt. Or it
- * does get number 4, which may be a device's MSI that is just being set up: the
- * manifest of an image with a shell says 8250.share_irqs=1, or that device
- * (with 4 VPs, NVMe's third queue) would be refused and lost.
+ * for ISA interrupts, so the driver is told to poll, and before it starts the
+ * port: left to itself it takes number 4, which here may be a device's MSI that
+ * is just being set up, and the device then never gets its interrupt. So the
+ * kernel knows of one port only, where no UART answers; such a port is not
+ * started when it is opened, and here becomes COM3.
  */
 static int open_com3(void)
 {
 	struct serial_struct serial;
+	struct termios termios;
 	int fd = open(COM3, O_RDWR | O_NOCTTY | O_NONBLOCK);
 
-	if (fd < 0) {
-		say(LOG_WARNING, "%s: %m: no shell", COM3);
-		return -1;
-	}
-	memset(&serial, 0, sizeof(serial));
-	if (ioctl(fd, TIOCGSERIAL, &serial) == 0 && serial.irq) {
+	if (fd < 0 || ioctl(fd, TIOCGSERIAL, &serial))
+		goto out_say;
+	if (serial.port != COM3_PORT) {
+		serial.type = PORT_16550A;
+		serial.port = COM3_PORT;
 		serial.irq = 0;
 		if (ioctl(fd, TIOCSSERIAL, &serial))
-			say(LOG_WARNING, "%s: cannot poll: %m", COM3);
+			goto out_say;
+		/* Only an open starts it for reading and writing. */
+		close(fd);
+		fd = open(COM3, O_RDWR | O_NOCTTY | O_NONBLOCK);
 	}
+	if (fd < 0 || tcgetattr(fd, &termios))
+		goto out_say;
+	cfsetspeed(&termios, B115200);
+	if (tcsetattr(fd, TCSANOW, &termios))
+		goto out_say;
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	return fd;
+
+out_say:
+	say(LOG_WARNING, "%s: %m: no shell", COM3);
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 /* The opening happens in the child: a stuck port must not stop init. */

@@ -22,7 +22,7 @@
 
 #include "machine.h"
 
-/* COM3 is where VTL2's kernel has its console (ttyS2). */
+/* COM3 is where VTL2's kernel has its console. */
 #define HOST_TREE_COM3_PORT 0x3e8
 
 struct host_tree_range {

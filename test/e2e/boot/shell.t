@@ -10,6 +10,10 @@ case_answers() {
 	# shellcheck disable=SC2016 # for the shell in VTL2
 	send 'echo $((6*7))'
 	expect '^42.?$' 10
+	# An interrupt of the UART's would be the number of some device's MSI.
+	send 'cat /proc/interrupts; echo interrupts: end'
+	expect '^interrupts: end' 10
+	! grep -a '[ ,]ttyS[0-9]' "$com3" || fail "the UART of COM3 has an interrupt"
 	vmm_stop
 }
 
