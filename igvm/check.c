@@ -428,8 +428,9 @@ static int check_inside(struct check *c)
 			       required->run[r].gpa + required->run[r].bytes <=
 				       need.gpa)
 				r++;
-			have = &required->run[r];
-			if (r == required->count || have->gpa > need.gpa)
+			/* Without any, there is no array either. */
+			have = r < required->count ? &required->run[r] : NULL;
+			if (!have || have->gpa > need.gpa)
 				return igvm_refuse(c->error, need.offset,
 						   need.structure, "gpa",
 						   "0x%" PRIx64 ": lies in no "

@@ -116,33 +116,33 @@ struct nvme_verdict nvme_judge(int32_t res, const struct nvme_attempt *attempt)
 
 	if (res > 0)
 		return judge_device((uint16_t)res, attempt);
-	switch (-res) {
+	switch (res) {
 	case 0:
 		verdict.status = DISK_OK;
 		break;
-	case EINTR: /* cancelled by a reset of the controller */
+	case -EINTR: /* cancelled by a reset of the controller */
 		verdict.status = DISK_TIMEOUT;
 		verdict.retry = true;
 		verdict.delay_ms = RESET_POLL_MS;
 		break;
-	case EAGAIN:
-	case ENOMEM:
-	case EBUSY:
+	case -EAGAIN:
+	case -ENOMEM:
+	case -EBUSY:
 		verdict.retry = true;
 		verdict.delay_ms = BUSY_POLL_MS;
 		break;
-	case EFAULT:
-	case EEXIST:
-	case EINVAL:
+	case -EFAULT:
+	case -EEXIST:
+	case -EINVAL:
 		verdict.status = DISK_INVALID;
 		verdict.retry = verdict.copy = !attempt->copied;
 		break;
-	case EIO: /* hot removal says so once, then ENODEV */
+	case -EIO: /* hot removal says so once, then ENODEV */
 		verdict.retry = attempt->retries == 0;
 		verdict.delay_ms = RESET_POLL_MS;
 		break;
-	case ENODEV:
-	case ENXIO:
+	case -ENODEV:
+	case -ENXIO:
 		verdict.status = DISK_GONE;
 		verdict.gone = true;
 		break;
@@ -152,5 +152,8 @@ struct nvme_verdict nvme_judge(int32_t res, const struct nvme_attempt *attempt)
 
 const char *nvme_result_text(int32_t res)
 {
+	/* No errno is that big; and the least number has no negative. */
+	if (res == INT32_MIN)
+		res++;
 	return res < 0 ? strerror(-res) : nvme_status_to_string(res, false);
 }

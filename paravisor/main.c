@@ -558,9 +558,16 @@ static int offer_controller(struct daemon *d, unsigned int c)
 	if (!luns)
 		return -ENOMEM;
 	for (unsigned int l = 0; l < sc->nr_luns; l++) {
-		luns[l].number = sc->lun[l].lun;
-		luns[l].read_only = sc->lun[l].read_only;
+		const struct settings_lun *sl = &sc->lun[l];
+		struct scsi_identity *id = &luns[l].identity;
+
+		luns[l].number = sl->lun;
+		luns[l].read_only = sl->read_only;
 		luns[l].disk = d->disk[c][l];
+		strcpy(id->vendor, sl->vendor);
+		strcpy(id->product, sl->product);
+		strcpy(id->revision, sl->revision);
+		strcpy(id->serial, sl->serial);
 	}
 	ret = storvsp_create(d->vmbus, &config, &d->storvsp[c]);
 	free(luns);

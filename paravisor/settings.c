@@ -64,10 +64,11 @@ static void pop(struct parse *p, size_t len)
 
 /* ---- objects and arrays ---- */
 
-static const struct key *find_key(const struct key *keys, const char *name)
+/* A NUL in the middle of a name is part of the name. */
+static const struct key *find_key(const struct key *keys, yyjson_val *name)
 {
 	for (; keys->name; keys++)
-		if (!strcmp(keys->name, name))
+		if (yyjson_equals_str(name, keys->name))
 			return keys;
 	return NULL;
 }
@@ -75,7 +76,7 @@ static const struct key *find_key(const struct key *keys, const char *name)
 static int read_member(struct parse *p, yyjson_val *name, yyjson_val *value,
 		       const struct key *keys, uint32_t *seen, void *to)
 {
-	const struct key *key = find_key(keys, unsafe_yyjson_get_str(name));
+	const struct key *key = find_key(keys, name);
 	size_t back = push(p, unsafe_yyjson_get_str(name));
 	int ret;
 
@@ -170,6 +171,25 @@ static int read_guid(struct parse *p, yyjson_val *value, struct guid *to)
 	return 0;
 }
 
+/* `size` has room for the NUL. */
+static int read_text(struct parse *p, yyjson_val *value, char *to, size_t size)
+{
+	const char *text = yyjson_get_str(value);
+	size_t len = yyjson_get_len(value);
+	bool good = text && len && len < size;
+	char rule[64];
+
+	for (size_t i = 0; good && i < len; i++)
+		good = text[i] >= ' ' && text[i] <= '~';
+	if (!good) {
+		snprintf(rule, sizeof(rule),
+			 "must be 1 to %zu bytes of printable ASCII", size - 1);
+		return wrong(p, rule);
+	}
+	memcpy(to, text, len + 1);
+	return 0;
+}
+
 /* ---- a LUN ---- */
 
 static int lun_number(struct parse *p, yyjson_val *value, void *to)
@@ -192,6 +212,18 @@ static int lun_read_only(struct parse *p, yyjson_val *value, void *to)
 	lun->read_only = yyjson_get_bool(value);
 	return 0;
 }
+
+#define LUN_TEXT(name)                                                     \
+	static int lun_##name(struct parse *p, yyjson_val *value, void *to) \
+	{                                                                   \
+		struct settings_lun *lun = to;                              \
+									    \
+		return read_text(p, value, lun->name, sizeof(lun->name));   \
+	}
+LUN_TEXT(vendor)
+LUN_TEXT(product)
+LUN_TEXT(revision)
+LUN_TEXT(serial)
 
 static int nvme_device(struct parse *p, yyjson_val *value, void *to)
 {
@@ -234,6 +266,10 @@ static int read_lun(struct parse *p, yyjson_val *value, void *to)
 		{ "lun", true, lun_number },
 		{ "backend", true, lun_backend },
 		{ "read_only", false, lun_read_only },
+		{ "vendor", false, lun_vendor },
+		{ "product", false, lun_product },
+		{ "revision", false, lun_revision },
+		{ "serial", false, lun_serial },
 		{ NULL, false, NULL },
 	};
 	struct settings_controller *c = to;
@@ -359,6 +395,20 @@ static int read_level(struct parse *p, yyjson_val *value,
 	return wrong(p, "must be error, warning, info or debug");
 }
 
+static int module_name(struct parse *p, const struct settings *s,
+		       yyjson_val *name)
+{
+	const char *text = unsafe_yyjson_get_str(name);
+	size_t len = yyjson_get_len(name);
+
+	if (!len || len >= SETTINGS_MODULE_NAME || strlen(text) != len)
+		return wrong(p, "a module's name has 1 to 23 bytes, none NUL");
+	for (unsigned int i = 0; i < s->nr_modules; i++)
+		if (!strcmp(s->module[i].name, text))
+			return wrong(p, "comes twice");
+	return 0;
+}
+
 static int top_log(struct parse *p, yyjson_val *object, void *to)
 {
 	struct settings *s = to;
@@ -373,13 +423,11 @@ static int top_log(struct parse *p, yyjson_val *object, void *to)
 	while ((name = yyjson_obj_iter_next(&iter))) {
 		size_t back = push(p, unsafe_yyjson_get_str(name));
 		unsigned int n = s->nr_modules;
-		int ret;
+		int ret = module_name(p, s, name);
 
-		if (!yyjson_get_len(name) ||
-		    yyjson_get_len(name) >= SETTINGS_MODULE_NAME)
-			return wrong(p, "a module's name has 1 to 23 bytes");
-		ret = read_level(p, yyjson_obj_iter_get_val(name),
-				 &s->module[n].level);
+		if (!ret)
+			ret = read_level(p, yyjson_obj_iter_get_val(name),
+					 &s->module[n].level);
 		if (ret)
 			return ret;
 		strcpy(s->module[n].name, unsafe_yyjson_get_str(name));

@@ -8,6 +8,10 @@
  *		"queue_depth": 1-1024 (64), requests in flight per channel,
  *		"sub_channels": 0-63 (0),
  *		"luns": [ { "lun": 0-63, "read_only": false,
+ *			"vendor": text of 1-8, "product": of 1-16,
+ *			"revision": of 1-4, "serial": of 1-32 bytes, all
+ *			printable ASCII ("Msft", "Virtual Disk", "1.0", a number
+ *			made from the disk's own identifier),
  *			"backend": { "nvme": { "device": GUID of the
  *				controller's VPCI bus, "nsid": 1-4294967294
  *			} } } ]
@@ -16,7 +20,7 @@
  *	  "log": { MODULE: "error"|"warning"|"info"|"debug" } }
  *
  * Only version is required at the top; in a controller instance and luns, in a
- * LUN all but read_only. A key that is not listed is a mistake, as is one that
+ * LUN lun and backend. A key that is not listed is a mistake, as is one that
  * comes twice.
  */
 #ifndef SETTINGS_H
@@ -37,6 +41,8 @@
 struct settings_lun {
 	uint8_t lun;
 	bool read_only;
+	/* "": the default */
+	char vendor[9], product[17], revision[5], serial[33];
 	struct guid nvme_device;
 	uint32_t nsid;
 };

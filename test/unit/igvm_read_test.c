@@ -482,6 +482,20 @@ static void test_two_contexts(void **state)
 	expect_refusal(&s, "two contexts", "VP_CONTEXT", "vp_index");
 }
 
+/* Pages, and not one range of memory for them. */
+static void test_no_memory(void **state)
+{
+	const le32 other = cpu_to_le32(IGVM_TYPE_OPTIONAL | 0x399);
+	static struct spoiled s;
+
+	(void)state;
+	s = good;
+	memcpy(s.bytes + find(&s, MEMORY, 0) -
+	       sizeof(struct igvm_variable_header), &other, sizeof(other));
+	reseal(&s);
+	expect_refusal(&s, "no memory", "PAGE_DATA", "gpa");
+}
+
 static void test_good(void **state)
 {
 	unsigned int pages = 0, zeros = 0, others = 0;
@@ -577,6 +591,7 @@ int main(void)
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_repeated),
 		cmocka_unit_test(test_two_contexts),
+		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_optional),
 		cmocka_unit_test(test_bit_flips),
 	};

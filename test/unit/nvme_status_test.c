@@ -78,6 +78,17 @@ static void answers_of_the_device(void **state)
 	}
 }
 
+/* No errno is that far from 0, and none can be negated. */
+static void least_number(void **state)
+{
+	struct nvme_verdict v = judge(INT32_MIN, 0, false);
+
+	(void)state;
+	assert_int_equal(v.status, DISK_FAILED);
+	assert_false(v.retry || v.gone);
+	assert_non_null(nvme_result_text(INT32_MIN));
+}
+
 static void what_may_pass_is_tried_again(void **state)
 {
 	static const struct {
@@ -169,6 +180,7 @@ int main(void)
 		cmocka_unit_test(what_may_pass_is_tried_again),
 		cmocka_unit_test(the_device_chooses_the_delay),
 		cmocka_unit_test(answers_of_the_kernel),
+		cmocka_unit_test(least_number),
 		cmocka_unit_test(refused_memory_is_copied_once),
 		cmocka_unit_test(results_have_words),
 	};

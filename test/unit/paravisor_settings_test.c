@@ -39,6 +39,8 @@ static void all_keys(void **state)
 		"\"log\":{\"vp\":\"debug\",\"scsi\":\"error\"},"
 		"\"storage\":[{\"queue_depth\":1024,\"sub_channels\":3,"
 		"\"luns\":[" LUN("0") ",{\"lun\":63,\"read_only\":true,"
+		"\"vendor\":\"Msft\",\"product\":\"Sixteen bytes...\","
+		"\"revision\":\"2\",\"serial\":\"a b\","
 		"\"backend\":{\"nvme\":{\"nsid\":4294967294,\"device\":\""
 		GUID_B "\"}}}],\"instance\":\"" GUID_A "\"},"
 		"{\"instance\":\"" GUID_B "\",\"luns\":[]}],\"version\":1}",
@@ -55,6 +57,11 @@ static void all_keys(void **state)
 	assert_int_equal(s.controller[0].lun[1].lun, 63);
 	assert_true(s.controller[0].lun[1].read_only);
 	assert_int_equal(s.controller[0].lun[1].nsid, 4294967294u);
+	assert_string_equal(s.controller[0].lun[1].vendor, "Msft");
+	assert_string_equal(s.controller[0].lun[1].product, "Sixteen bytes...");
+	assert_string_equal(s.controller[0].lun[1].revision, "2");
+	assert_string_equal(s.controller[0].lun[1].serial, "a b");
+	assert_string_equal(s.controller[0].lun[0].vendor, "");
 	assert_int_equal(s.controller[1].queue_depth, 64);
 	assert_int_equal(s.controller[1].sub_channels, 0);
 	assert_int_equal(s.controller[1].nr_luns, 0);
@@ -127,6 +134,18 @@ static void mistakes(void **state)
 		{ STORAGE("\"luns\":[{\"lun\":1,\"read_only\":1," BACKEND
 			  "}]"),
 		  "/storage/0/luns/0/read_only: must be true or false" },
+		{ STORAGE("\"luns\":[{\"lun\":1,\"vendor\":\"123456789\","
+			  BACKEND "}]"),
+		  "/storage/0/luns/0/vendor: must be 1 to 8 bytes" },
+		{ STORAGE("\"luns\":[{\"lun\":1,\"serial\":\"\"," BACKEND
+			  "}]"),
+		  "/storage/0/luns/0/serial: must be 1 to 32 bytes" },
+		{ STORAGE("\"luns\":[{\"lun\":1,\"product\":\"a\\u0000\","
+			  BACKEND "}]"),
+		  "/storage/0/luns/0/product: must be 1 to 16 bytes" },
+		{ STORAGE("\"luns\":[{\"lun\":1,\"revision\":1.0," BACKEND
+			  "}]"),
+		  "/storage/0/luns/0/revision: must be 1 to 4 bytes" },
 		{ STORAGE("\"luns\":[{\"lun\":1,\"backend\":{}}]"),
 		  "/storage/0/luns/0/backend/nvme: missing" },
 		{ STORAGE("\"luns\":[{\"lun\":1,\"backend\":{\"tape\":1}}]"),
@@ -152,6 +171,11 @@ static void mistakes(void **state)
 		  "/log/: a module's name has" },
 		{ "{\"version\":1,\"log\":{\"123456789012345678901234\":"
 		  "\"info\"}}", "a module's name has" },
+		{ "{\"version\":1,\"log\":{\"vp\\u0000a\":\"info\"}}",
+		  "/log/vp: a module's name has" },
+		{ "{\"version\":1,\"log\":{\"vp\":\"info\",\"scsi\":\"info\","
+		  "\"vp\":\"debug\"}}", "/log/vp: comes twice" },
+		{ "{\"version\\u0000\":1}", "/version: unknown key" },
 	};
 	static struct settings s, untouched;
 
