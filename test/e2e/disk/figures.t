@@ -76,7 +76,7 @@ vtl2_memory() {
 
 	expect '^disk: done' 30 "$com1"
 	send 'grep MemAvailable /proc/meminfo'
-	expect '^MemAvailable: ' 10
+	expect '^MemAvailable: .* kB' 10
 	free=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB.*/\1/p' "$com3")
 	ram=$(jq -r '.ram_size' "igvm/manifests/$FLAVOUR.json")
 	used=$((${ram%MiB} * 1024 - free))
