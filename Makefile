@@ -275,11 +275,11 @@ help:
 #: make all             the image, build/FLAVOUR/paravisor-FLAVOUR.igvm, and vmm
 #: make run             boot it, with an unmodified Linux guest in VTL0
 #: make test            check and e2e, both flavours
-#: make check           compilers, sparse, cppcheck, unit tests; no VM
+#: make check           compilers, sparse, cppcheck, unit tests, corpora; no VM
 #: make e2e [T=AREA]    whole-system cases
 #: make soak [T=AREA]   the long ones
 #: make bench [T=CASE]  figures; bench-compare BASE=DIR sets two beside each other
-#: make fuzz T=TARGET [N=RUNS]
+#: make fuzz [T=TARGET] [N=RUNS]  no T lists targets; T=coverage: lines reached
 #: make size            what the image weighs, against its limits
 #: make mutants         small faults that a test must notice
 #: make repro           builds twice, compares

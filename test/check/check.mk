@@ -108,6 +108,10 @@ build/check/conformance.ok: test/check/conformance test/check/conformance.list \
 		$(unit_tests)
 	$(call step,ROWS,$^ && touch $@)
 
+# --- Fuzz targets: what they found once must not be found again ---------------
+
+include test/fuzz/fuzz.mk
+
 # --- The whole ----------------------------------------------------------------
 
 # "RESULT OBJECT": a result counts when it is no older than the object.
@@ -116,7 +120,7 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach f,$(checked),build/obj/$(call kind,$(f))/$(f:.c=.o):/) \
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
-	build/check/fixture.ok:/ build/check/conformance.ok:/
+	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)
