@@ -43,5 +43,5 @@ $(foreach t,$(fuzz_targets),\
 
 # Corpora run every time, like unit tests.
 build/check/fuzz.ok: $(fuzz_targets:%=build/replay/%) run-again
-	@rm -f $@
+	@mkdir -p $(@D); rm -f $@
 	@test/fuzz/replay $(fuzz_targets) && touch $@
