@@ -39,8 +39,7 @@
 #define HV_CONTROL_REP_START_SHIFT 48
 #define HV_CONTROL_REP_START_MASK 0xfffu
 /* Bits 27-30, 44-47 and 60-63 must be zero. */
-#define HV_CONTROL_RESERVED \
-	((0xfull << 27) | (0xfull << 44) | (0xfull << 60))
+#define HV_CONTROL_RESERVED ((0xfull << 27) | (0xfull << 44) | (0xfull << 60))
 
 /* Result value (RAX). */
 #define HV_RESULT_STATUS_MASK 0xffffu
@@ -63,6 +62,7 @@ enum hv_call {
 	HV_CALL_INSTALL_INTERCEPT = 0x004d,
 	HV_CALL_GET_VP_REGISTERS = 0x0050,
 	HV_CALL_SET_VP_REGISTERS = 0x0051,
+	HV_CALL_TRANSLATE_VIRTUAL_ADDRESS = 0x0052,
 	HV_CALL_POST_MESSAGE = 0x005c,
 	HV_CALL_SIGNAL_EVENT = 0x005d,
 	HV_CALL_RETARGET_DEVICE_INTERRUPT = 0x007e,

@@ -414,12 +414,12 @@ static size_t fadt(struct block *b, uint32_t dsdt_gpa, uint32_t facs_gpa)
 	return start;
 }
 
-static void madt_processor(struct block *b, uint32_t id)
+static void madt_processor(struct block *b, uint32_t uid, uint32_t id)
 {
 	struct acpi_madt_local_apic apic = {
 		.type = MADT_LOCAL_APIC,
 		.length = sizeof(apic),
-		.processor_uid = id,
+		.processor_uid = uid,
 		.apic_id = id,
 		.flags = cpu_to_le32(MADT_ENABLED),
 	};
@@ -428,10 +428,10 @@ static void madt_processor(struct block *b, uint32_t id)
 		.length = sizeof(x2apic),
 		.apic_id = cpu_to_le32(id),
 		.flags = cpu_to_le32(MADT_ENABLED),
-		.processor_uid = cpu_to_le32(id),
+		.processor_uid = cpu_to_le32(uid),
 	};
 
-	if (id < MADT_FIRST_X2APIC)
+	if (id < MADT_FIRST_X2APIC && uid < MADT_FIRST_X2APIC)
 		put(b, &apic, sizeof(apic));
 	else
 		put(b, &x2apic, sizeof(x2apic));
@@ -465,7 +465,8 @@ static size_t madt(struct block *b, const struct acpi_machine *machine)
 
 	put(b, &table, sizeof(table));
 	for (uint32_t vp = 0; vp < machine->nr_vps; vp++)
-		madt_processor(b, vp);
+		madt_processor(b, vp, machine->apic_ids ?
+					      machine->apic_ids[vp] : vp);
 	put(b, &io, sizeof(io));
 	put(b, &sci, sizeof(sci));
 	put(b, &nmi, sizeof(nmi));

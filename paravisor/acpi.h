@@ -19,7 +19,8 @@ struct acpi_mmio {
 };
 
 struct acpi_machine {
-	unsigned int nr_vps; /* APIC id = VP index */
+	unsigned int nr_vps;
+	const uint32_t *apic_ids; /* of the VPs; NULL: their numbers */
 	/* Apertures that VMBus devices may place registers in; at least one, or
 	 * Linux finds no room for them. */
 	struct acpi_mmio mmio[ACPI_MAX_MMIO];

@@ -3,8 +3,9 @@
  * Intercepts: one message, one answer, then VTL0 runs on.
  *
  *	message                 answer
- *	IoPort                  chipset's ports; string forms fault
+ *	IoPort                  chipset's ports; INS and OUTS by the emulator
  *	UnmappedGpa, Gpa        chipset's MMIO, by the instruction emulator
+ *	                        (intercept_instruction.c)
  *	Msr                     msr.c
  *	Hypercall               hypercall.c: messages and signals for VMBus
  *	Cpuid                   what the hypervisor proposes
@@ -26,7 +27,7 @@
 
 #include "chipset/bus.h"
 #include "intercept.h"
-#include "mmio.h"
+#include "intercept_instruction.h"
 #include "partition.h"
 #include "vp.h"
 
@@ -56,13 +57,13 @@ static void port(struct vp *vp, const void *payload)
 	uint16_t number = le16_to_cpu(m->port);
 	uint64_t rax = vp_get_gp(vp, RAX);
 
-	/* The data of INS and OUTS are in the guest's virtual memory. */
-	if ((size != 1 && size != 2 && size != 4) ||
-	    m->access_info & HV_IO_ACCESS_STRING) {
+	if (m->access_info & HV_IO_ACCESS_STRING) {
+		intercept_string_port(vp, m);
+		return;
+	}
+	if (size != 1 && size != 2 && size != 4) {
 		violation_record("port", vp->index, m->access_info, 0, number,
-				 "INS and OUTS reach no device");
-		log_warn_limited("VP %u: INS or OUTS of port %#x: #GP",
-				 vp->index, number);
+				 "no access has this size");
 		vp_inject(vp, VP_VECTOR_GP, true, 0);
 		return;
 	}
@@ -76,100 +77,10 @@ static void port(struct vp *vp, const void *payload)
 	advance(vp, &m->header);
 }
 
-/* ---- memory ---- */
-
-static uint64_t emulator_get_gp(void *vp, unsigned int n)
-{
-	return vp_get_gp(vp, n);
-}
-
-static void emulator_set_gp(void *vp, unsigned int n, uint64_t value)
-{
-	vp_set_gp(vp, n, value);
-}
-
-static void emulator_set_rip(void *vp, uint64_t rip)
-{
-	vp_set_rip(vp, rip);
-}
-
-static void emulator_set_rflags(void *vp, uint64_t rflags)
-{
-	vp_set_rflags(vp, rflags);
-}
-
-static uint64_t emulator_read(void *opaque, uint64_t gpa, unsigned int size)
-{
-	struct vp *vp = opaque;
-
-	return bus_read(vp->partition->bus, BUS_MMIO, gpa, size);
-}
-
-static void emulator_write(void *opaque, uint64_t gpa, unsigned int size,
-			   uint64_t value)
-{
-	struct vp *vp = opaque;
-
-	bus_write(vp->partition->bus, BUS_MMIO, gpa, size, value);
-}
-
-static const struct mmio_ops emulator = {
-	.get_gp = emulator_get_gp,
-	.set_gp = emulator_set_gp,
-	.set_rip = emulator_set_rip,
-	.set_rflags = emulator_set_rflags,
-	.read = emulator_read,
-	.write = emulator_write,
-};
-
-static enum mmio_mode mode_of(const struct hv_intercept_header *h)
-{
-	unsigned int state = le16_to_cpu(h->execution_state);
-	unsigned int cs = le16_to_cpu(h->cs.attributes);
-
-	if (state & HV_EXECUTION_EFER_LMA && cs & HV_SEGMENT_LONG)
-		return MMIO_CODE_64;
-	return cs & HV_SEGMENT_DEFAULT ? MMIO_CODE_32 : MMIO_CODE_16;
-}
-
-/*
- * A device's register; or nothing, VTL2's pages included: reads are all ones,
- * writes are lost. What the emulator does not know is a fault of the guest's
- * instruction, never a stop.
- */
 static void memory(struct vp *vp, const void *payload)
 {
-	const struct hv_memory_message *m = payload;
-	uint64_t gpa = le64_to_cpu(m->gpa);
-	struct mmio_instruction in = {
-		.mode = mode_of(&m->header),
-		.code = m->instruction_bytes,
-		.code_size = m->instruction_byte_count,
-		.rip = le64_to_cpu(m->header.rip),
-		.rflags = le64_to_cpu(m->header.rflags),
-		.gpa = gpa,
-	};
-	int ret = -EINVAL;
-
-	if (m->header.access != HV_INTERCEPT_ACCESS_EXECUTE &&
-	    in.code_size <= HV_INTERCEPT_BYTES)
-		ret = mmio_emulate(&in, &emulator, vp);
-	if (!ret)
-		return;
-	violation_record("memory", vp->index, m->header.access, 0, gpa,
-			 ret == -EINVAL ?
-				 "no instruction for a device's register" :
-				 "this instruction cannot reach a device");
-	log_warn_limited("VP %u: access to %#llx at %#llx: %s", vp->index,
-			 (unsigned long long)gpa, (unsigned long long)in.rip,
-			 ret == -EINVAL ? "#UD" : "#GP");
-	if (ret == -EINVAL)
-		vp_inject(vp, VP_VECTOR_UD, false, 0);
-	else
-		vp_inject(vp, VP_VECTOR_GP, true, 0);
+	intercept_memory(vp, payload);
 }
-
-/* ---- the rest ---- */
 
 static void msr(struct vp *vp, const void *payload)
 {

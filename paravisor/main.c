@@ -607,6 +607,7 @@ static void quiesce(void *opaque)
 static int load(void *opaque, struct vp *vp0)
 {
 	struct daemon *d = opaque;
+	uint32_t apic_ids[PARTITION_MAX_VPS];
 	struct boot_linux boot = {
 		.name = d->kernel.name,
 		.kernel = d->kernel.bytes,
@@ -615,6 +616,7 @@ static int load(void *opaque, struct vp *vp0)
 		.initrd_size = d->initrd.size,
 		.command_line = d->command_line,
 		.acpi = { .nr_vps = d->partition.nr_vps,
+			  .apic_ids = apic_ids,
 			  .nr_mmio = d->tree.nr_mmio,
 			  .com1 = true,
 			  .com2 = true },
@@ -622,6 +624,8 @@ static int load(void *opaque, struct vp *vp0)
 	struct boot_registers registers;
 	int ret;
 
+	for (unsigned int i = 0; i < d->partition.nr_vps; i++)
+		apic_ids[i] = d->partition.vp[i].apic_id;
 	for (unsigned int i = 0; i < d->tree.nr_mmio; i++)
 		boot.acpi.mmio[i] = (struct acpi_mmio){ d->tree.mmio[i].gpa,
 						d->tree.mmio[i].size };

@@ -46,8 +46,8 @@ LOG_MODULE("mshv");
 static const uint16_t allowed_calls[] = {
 	HV_CALL_MODIFY_VTL_PROTECTION_MASK, HV_CALL_INSTALL_INTERCEPT,
 	HV_CALL_GET_VP_REGISTERS,	    HV_CALL_SET_VP_REGISTERS,
-	HV_CALL_ASSERT_VIRTUAL_INTERRUPT,   HV_CALL_SIGNAL_EVENT_DIRECT,
-	HV_CALL_POST_MESSAGE_DIRECT,
+	HV_CALL_TRANSLATE_VIRTUAL_ADDRESS,  HV_CALL_ASSERT_VIRTUAL_INTERRUPT,
+	HV_CALL_SIGNAL_EVENT_DIRECT,	    HV_CALL_POST_MESSAGE_DIRECT,
 };
 
 static int open_device(const char *path)
@@ -354,6 +354,20 @@ int mshv_vp_get_rsp(struct mshv_vp *vp, uint64_t *rsp)
 	else
 		ret = mshv_vp_get_register(vp, &reg);
 	*rsp = reg.low;
+	return ret;
+}
+
+int mshv_vp_get_segment_base(struct mshv_vp *vp, unsigned int n,
+			     uint64_t *base)
+{
+	struct vp_register reg = { HV_REG_ES + n, 0, 0 };
+	int ret = 0;
+
+	if (page_valid(vp))
+		reg.low = le64_to_cpu(vp->page->segments[n].base);
+	else
+		ret = mshv_vp_get_register(vp, &reg);
+	*base = reg.low;
 	return ret;
 }
 

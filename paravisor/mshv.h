@@ -98,6 +98,10 @@ int mshv_vp_get_rsp(struct mshv_vp *vp, uint64_t *rsp);
 int mshv_vp_set_rsp(struct mshv_vp *vp, uint64_t rsp);
 int mshv_vp_set_rflags(struct mshv_vp *vp, uint64_t rflags);
 
+/* Base of segment register 0..5 (ES CS SS DS FS GS). */
+int mshv_vp_get_segment_base(struct mshv_vp *vp, unsigned int n,
+			     uint64_t *base);
+
 /* Forgets what the register page would still bring into VTL0. */
 void mshv_vp_clean_page(struct mshv_vp *vp);
 

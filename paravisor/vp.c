@@ -87,8 +87,18 @@ void vp_set_rflags(struct vp *vp, uint64_t rflags)
 		hypervisor_error(vp, "write RFLAGS", ret);
 }
 
-void vp_inject(struct vp *vp, unsigned int vector, bool has_code,
-	       uint32_t code)
+uint64_t vp_get_segment_base(struct vp *vp, unsigned int n)
+{
+	uint64_t base;
+	int ret = mshv_vp_get_segment_base(&vp->hw, n, &base);
+
+	if (ret)
+		hypervisor_error(vp, "read a segment", ret);
+	return base;
+}
+
+static void inject(struct vp *vp, unsigned int vector, bool has_code,
+		   uint32_t code, uint64_t parameter)
 {
 	struct vp_register event = {
 		.name = HV_REG_PENDING_EVENT0,
@@ -97,11 +107,25 @@ void vp_inject(struct vp *vp, unsigned int vector, bool has_code,
 		       (has_code ? HV_EVENT_DELIVER_ERROR_CODE : 0) |
 		       (uint64_t)vector << HV_EVENT_VECTOR_SHIFT |
 		       (uint64_t)code << HV_EVENT_ERROR_CODE_SHIFT,
+		.high = parameter,
 	};
 	int ret = mshv_vp_set_register(&vp->hw, &event);
 
 	if (ret)
 		hypervisor_error(vp, "inject exception", ret);
+}
+
+void vp_inject(struct vp *vp, unsigned int vector, bool has_code, uint32_t code)
+{
+	inject(vp, vector, has_code, code, 0);
+}
+
+/* CR2 is one register for both levels: the kernel loads it on the way to VTL0
+ * from the context. */
+void vp_inject_page_fault(struct vp *vp, uint64_t gva, uint32_t code)
+{
+	vp->hw.run->context.gp[MSHV_CONTEXT_CR2] = gva;
+	inject(vp, VP_VECTOR_PF, true, code, gva);
 }
 
 /* ---- reset ---- */

@@ -73,6 +73,9 @@ int vp_reset(struct vp *vp, bool first);
 uint64_t vp_get_gp(struct vp *vp, unsigned int n);
 void vp_set_gp(struct vp *vp, unsigned int n, uint64_t value);
 
+/* Base of segment register 0..5 (ES CS SS DS FS GS); likewise. */
+uint64_t vp_get_segment_base(struct vp *vp, unsigned int n);
+
 void vp_set_rip(struct vp *vp, uint64_t rip);
 void vp_set_rflags(struct vp *vp, uint64_t rflags);
 
@@ -83,7 +86,10 @@ int vp_set_register(struct vp *vp, const struct hv_register_assoc *reg);
 /* Lets the next entry of VTL0 begin with this exception. */
 void vp_inject(struct vp *vp, unsigned int vector, bool has_code,
 	       uint32_t code);
+/* The same with #PF, whose address goes to CR2. */
+void vp_inject_page_fault(struct vp *vp, uint64_t gva, uint32_t code);
 #define VP_VECTOR_UD 6u
 #define VP_VECTOR_GP 13u
+#define VP_VECTOR_PF 14u
 
 #endif

@@ -25,8 +25,13 @@ static const char *const space_name[] = { "port", "MMIO" };
 
 void bus_init(struct bus *bus)
 {
+	pthread_mutexattr_t attr;
+
 	memset(bus, 0, sizeof(*bus));
-	pthread_mutex_init(&bus->lock, NULL);
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&bus->lock, &attr);
+	pthread_mutexattr_destroy(&attr);
 }
 
 void bus_lock(struct bus *bus)

@@ -5,6 +5,8 @@
  * Threads: bus_read(), bus_write() and bus_eoi() on any thread. One lock
  * serialises all devices of a bus; a device's callbacks run under it, and
  * whoever reaches a device otherwise (a tty, a pipe) takes it with bus_lock().
+ * Between bus_lock() and bus_unlock() a thread may still call bus_read() and
+ * bus_write(): so it makes several accesses one (LOCK).
  */
 #ifndef CHIPSET_BUS_H
 #define CHIPSET_BUS_H

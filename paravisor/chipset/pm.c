@@ -8,6 +8,9 @@
  *	      timer bits; level, told on changes
  *
  * The hardware is always in ACPI mode: SCI_EN reads as 1 and there is no SMI.
+ * There is no firmware either that could hold the global lock: when the guest
+ * says that it has released the lock (GBL_RLS), it is told the same at once
+ * (GBL_STS), and so cannot wait in vain.
  * Sleeping is S5 only: SLP_EN with that type powers off, any other type is
  * counted and ignored (the guest was told of no other).
  *
@@ -146,6 +149,8 @@ static void write_control(struct pm *pm, uint16_t value)
 	unsigned int type = value >> PM1_SLEEP_TYPE_SHIFT & PM1_SLEEP_TYPE_MASK;
 
 	pm->control = (value & PM1_CONTROL_KEPT) | PM1_SCI_EN;
+	if (value & PM1_GLOBAL_RELEASE)
+		pm->status |= PM1_GLOBAL_LOCK;
 	if (!(value & PM1_SLEEP_ENABLE))
 		return;
 	if (type == PM_SLEEP_TYPE_S5) {

@@ -69,6 +69,19 @@ static void at_power_up(void **state)
 	assert_int_equal(pm_read(&pm, 6, 2), 0xffff);
 }
 
+static void global_lock(void **state)
+{
+	(void)state;
+	pm_write(&pm, ENABLE, 2, 1 << 5);
+	assert_false(sci);
+	pm_write(&pm, CONTROL, 2, 1 | 1 << 2);
+	assert_true(sci);
+	assert_int_equal(pm_read(&pm, STATUS, 2), 1 << 5);
+	assert_int_equal(pm_read(&pm, CONTROL, 2), 1); /* write only */
+	pm_write(&pm, STATUS, 2, 1 << 5);
+	assert_false(sci);
+}
+
 static void timer(void **state)
 {
 	uint64_t ticks;
@@ -180,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(at_power_up, setup),
+		cmocka_unit_test_setup(global_lock, setup),
 		cmocka_unit_test_setup(timer, setup),
 		cmocka_unit_test_setup(timer_status, setup),
 		cmocka_unit_test_setup(power_button, setup),

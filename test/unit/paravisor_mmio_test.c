@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/mmio.c */
+/* SOURCES: paravisor/mmio.c paravisor/mmio_operand.c paravisor/mmio_alu.c paravisor/mmio_string.c test/unit/mmio_vp.c */
 /*
  * MMIO emulation against a device of one page of memory. The expected results
  * of arithmetic come from the processor that runs the test.
@@ -14,128 +14,7 @@
 
 #include <cmocka.h>
 
-#include "paravisor/mmio.h"
-
-#define PAGE 0xfec00000ull
-#define GPA (PAGE + 0x10)
-#define RIP 0xffffffff81000000ull
-
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9 };
-
-static struct {
-	uint64_t gp[16], rip, rflags;
-	uint8_t page[4096];
-	unsigned int reads, writes, last_size;
-} vp;
-
-static uint64_t get_gp(void *opaque, unsigned int n)
-{
-	assert_ptr_equal(opaque, &vp);
-	assert_true(n < 16);
-	return vp.gp[n];
-}
-
-static void set_gp(void *opaque, unsigned int n, uint64_t value)
-{
-	assert_ptr_equal(opaque, &vp);
-	assert_true(n < 16);
-	vp.gp[n] = value;
-}
-
-static void set_rip(void *opaque, uint64_t rip)
-{
-	(void)opaque;
-	vp.rip = rip;
-}
-
-static void set_rflags(void *opaque, uint64_t rflags)
-{
-	(void)opaque;
-	vp.rflags = rflags;
-}
-
-static uint64_t device_read(void *opaque, uint64_t gpa, unsigned int size)
-{
-	uint64_t value = 0;
-
-	(void)opaque;
-	assert_true(gpa >= PAGE && gpa - PAGE + size <= sizeof(vp.page));
-	memcpy(&value, vp.page + (gpa - PAGE), size);
-	vp.reads++;
-	vp.last_size = size;
-	return value;
-}
-
-static void device_write(void *opaque, uint64_t gpa, unsigned int size,
-			 uint64_t value)
-{
-	(void)opaque;
-	assert_true(gpa >= PAGE && gpa - PAGE + size <= sizeof(vp.page));
-	memcpy(vp.page + (gpa - PAGE), &value, size);
-	vp.writes++;
-	vp.last_size = size;
-}
-
-static const struct mmio_ops ops = {
-	.get_gp = get_gp,
-	.set_gp = set_gp,
-	.set_rip = set_rip,
-	.set_rflags = set_rflags,
-	.read = device_read,
-	.write = device_write,
-};
-
-static int reset(void **state)
-{
-	(void)state;
-	memset(&vp, 0, sizeof(vp));
-	for (unsigned int i = 0; i < 16; i++)
-		vp.gp[i] = 0x1111111111111111ull * i;
-	vp.rip = RIP;
-	return 0;
-}
-
-static void set_device(uint64_t value)
-{
-	memcpy(vp.page + (GPA - PAGE), &value, sizeof(value));
-}
-
-static uint64_t device(void)
-{
-	uint64_t value;
-
-	memcpy(&value, vp.page + (GPA - PAGE), sizeof(value));
-	return value;
-}
-
-static int emulate_at(enum mmio_mode mode, uint64_t gpa, const char *code,
-		      size_t size)
-{
-	struct mmio_instruction in = {
-		.mode = mode,
-		.code = (const uint8_t *)code,
-		.code_size = size,
-		.rip = vp.rip,
-		.rflags = vp.rflags,
-		.gpa = gpa,
-	};
-
-	return mmio_emulate(&in, &ops, &vp);
-}
-
-#define emulate(code) emulate_at(MMIO_CODE_64, GPA, code, sizeof(code) - 1)
-#define emulate32(code) emulate_at(MMIO_CODE_32, GPA, code, sizeof(code) - 1)
-#define assert_done(code)                                                  \
-	do {                                                               \
-		assert_int_equal(emulate(code), 0);                        \
-		assert_true(vp.rip == RIP + sizeof(code) - 1);             \
-	} while (0)
-#define assert_refused(code, rc)                                           \
-	do {                                                               \
-		assert_int_equal(emulate(code), rc);                       \
-		assert_true(vp.rip == RIP);                                \
-		assert_int_equal(vp.reads + vp.writes, 0);                 \
-	} while (0)
+#include "mmio_vp.h"
 
 static void moves_write(void **state)
 {
@@ -206,6 +85,7 @@ static void extensions(void **state)
 
 #define STATUS_FLAGS 0x8d5u
 #define FLAG_AF 0x10u
+#define MMIO_ZF_BIT 0x40u
 
 /* What this processor makes of `op`; AF is undefined for logic. */
 #define real(op, a, b, result, flags)                                      \
@@ -237,6 +117,8 @@ static void arithmetic_as_the_processor(void **state)
 			{ "\x31\x03", true, true },   /* xor [rbx], eax */
 			{ "\x39\x03", false, false }, /* cmp [rbx], eax */
 			{ "\x85\x03", true, false },  /* test [rbx], eax */
+			{ "\x11\x03", false, true },  /* adc, with CF */
+			{ "\x19\x03", false, true },  /* sbb, with CF */
 		};
 
 		for (unsigned int o = 0; o < sizeof(op) / sizeof(op[0]); o++) {
@@ -249,14 +131,16 @@ static void arithmetic_as_the_processor(void **state)
 			case 3: real("or", a, b, result, flags); break;
 			case 4: real("xor", a, b, result, flags); break;
 			case 5: real("cmp", a, b, result, flags); break;
-			default: real("test", a, b, result, flags); break;
+			case 6: real("test", a, b, result, flags); break;
+			case 7: real("stc; adc", a, b, result, flags); break;
+			default: real("stc; sbb", a, b, result, flags); break;
 			}
 			if (op[o].logic)
 				care &= ~(uint64_t)FLAG_AF;
 			reset(NULL);
 			set_device(a);
 			vp.gp[RAX] = b;
-			vp.rflags = 0x602;
+			vp.rflags = o < 7 ? 0x602 : 0x603;
 			assert_int_equal(emulate_at(MMIO_CODE_64, GPA,
 						    op[o].code, 2), 0);
 			assert_true(device() == result);
@@ -310,53 +194,152 @@ static void bits_and_exchange(void **state)
 	assert_done("\x87\x03"); /* xchg [rbx], eax */
 	assert_true(device() == 7);
 	assert_true(vp.gp[RAX] == 0x20);
-	/* The bit number in a register may mean another address. */
-	reset(NULL);
-	assert_refused("\x0f\xab\x03", -EOPNOTSUPP); /* bts [rbx], eax */
+	assert_int_equal(vp.locks, 2); /* xchg needs no prefix for it */
 }
 
-static void strings(void **state)
+static void bit_numbers_in_registers(void **state)
 {
 	(void)state;
-	vp.gp[RAX] = 0x44332211;
-	vp.gp[RDI] = 0x1000;
-	assert_done("\xab"); /* stosd */
-	assert_true(device() == 0x44332211);
-	assert_true(vp.gp[RDI] == 0x1004);
+	/* The address is that of the word which has the bit: 37 mod 32. */
+	set_device(0);
+	vp.gp[RAX] = 37;
+	assert_done("\xf0\x0f\xab\x03"); /* lock bts [rbx], eax */
+	assert_true(device() == 0x20);
+	assert_int_equal(vp.rflags & 1, 0);
 	vp.rip = RIP;
-	vp.gp[RCX] = 3;
-	assert_done("\xf3\xaa"); /* rep stosb */
-	assert_true(device() == 0x44111111);
-	assert_true(vp.gp[RDI] == 0x1007 && vp.gp[RCX] == 0);
-	/* Backwards, 64 bits. */
+	vp.gp[RAX] = -27ull; /* the same bit of another word */
+	assert_done("\x48\x0f\xa3\x03"); /* bt [rbx], rax: bit 37 of 64 */
+	assert_int_equal(vp.rflags & 1, 0);
 	vp.rip = RIP;
-	vp.gp[RCX] = 2;
-	vp.gp[RDI] = 0x1010;
-	vp.rflags = 0x400;
-	assert_done("\xf3\x48\xab"); /* rep stosq */
-	assert_true(device() == 0x44332211);
-	assert_true(!memcmp(vp.page + 8, "\x11\x22\x33\x44\0\0\0\0", 8));
-	assert_true(vp.gp[RDI] == 0x1000);
+	assert_done("\x0f\xb3\x03"); /* btr [rbx], eax */
+	assert_true(device() == 0);
+	assert_int_equal(vp.rflags & 1, 1);
 	vp.rip = RIP;
-	vp.rflags = 0;
-	vp.gp[RSI] = 0x2000;
-	assert_done("\x66\xad"); /* lodsw */
-	assert_true(vp.gp[RAX] == 0x44332211);
-	assert_true(vp.gp[RSI] == 0x2002);
+	vp.gp[RAX] = 16 + 15;
+	assert_done("\x66\x0f\xbb\x03"); /* btc [rbx], ax */
+	assert_true(device() == 0x8000);
+	assert_int_equal(vp.last_size, 2);
 }
 
-/* A long repetition stops at the end of the page, and goes on there. */
-static void string_stops_at_the_page(void **state)
+static void exchange_and_add(void **state)
 {
 	(void)state;
-	vp.gp[RAX] = 0xab;
-	vp.gp[RCX] = 1000000;
-	vp.gp[RDI] = 0x7ffe;
-	assert_int_equal(emulate_at(MMIO_CODE_64, PAGE + 0xffe, "\xf3\xaa", 2),
-			 0);
-	assert_true(vp.rip == RIP);
+	set_device(0xffffffff00000010ull);
+	vp.gp[RAX] = 0xdead0000fffffff0ull;
+	assert_done("\xf0\x0f\xc1\x03"); /* lock xadd [rbx], eax */
+	assert_true(device() == 0xffffffff00000000ull);
+	assert_true(vp.gp[RAX] == 0x10); /* upper half cleared */
+	assert_int_equal(vp.rflags & STATUS_FLAGS, 0x45); /* ZF PF CF */
+	assert_int_equal(vp.locks, 1);
+	vp.rip = RIP;
+	vp.gp[RAX] = 0x7f00;
+	set_device(0x01);
+	assert_done("\x0f\xc0\x23"); /* xadd [rbx], ah */
+	assert_true(device() == 0x80);
+	assert_true(vp.gp[RAX] == 0x0100);
+	assert_int_equal(vp.rflags & STATUS_FLAGS, 0x890); /* OF SF AF */
+	assert_int_equal(vp.locks, 1); /* no prefix, no lock */
+}
+
+static void compare_and_exchange(void **state)
+{
+	(void)state;
+	set_device(0x1111111100000007ull);
+	vp.gp[RAX] = 0xdead000000000007ull;
+	vp.gp[RCX] = 0x99;
+	assert_done("\xf0\x0f\xb1\x0b"); /* lock cmpxchg [rbx], ecx */
+	assert_true(device() == 0x1111111100000099ull);
+	assert_true(vp.gp[RAX] == 0xdead000000000007ull);
+	assert_int_equal(vp.rflags & STATUS_FLAGS, 0x44); /* ZF PF */
+	vp.rip = RIP;
+	assert_done("\xf0\x0f\xb1\x0b"); /* 7 is not 0x99 */
+	assert_true(device() == 0x1111111100000099ull);
+	assert_true(vp.gp[RAX] == 0x99);
+	assert_int_equal(vp.rflags & MMIO_ZF_BIT, 0);
+	assert_int_equal(vp.rflags & 1, 1); /* 7 < 0x99 */
 	assert_int_equal(vp.writes, 2);
-	assert_true(vp.gp[RCX] == 999998 && vp.gp[RDI] == 0x8000);
+	vp.rip = RIP;
+	vp.gp[RAX] = 0xffffffffffffff99ull;
+	vp.gp[RCX] = 0x42;
+	assert_done("\x0f\xb0\x0b"); /* cmpxchg [rbx], cl */
+	assert_true(device() == 0x1111111100000042ull);
+	assert_int_equal(vp.last_size, 1);
+}
+
+static void compare_and_exchange_8_bytes(void **state)
+{
+	(void)state;
+	set_device(0x1122334455667788ull);
+	vp.gp[RDX] = 0x11223344;
+	vp.gp[RAX] = 0x55667788;
+	vp.gp[RCX] = 0xaaaaaaaa;
+	vp.gp[RBX] = 0xbbbbbbbb;
+	vp.rflags = 1;
+	assert_done("\xf0\x0f\xc7\x0e"); /* lock cmpxchg8b [rsi] */
+	assert_true(device() == 0xaaaaaaaabbbbbbbbull);
+	assert_int_equal(vp.rflags, 1 | MMIO_ZF_BIT); /* and no other */
+	vp.rip = RIP;
+	vp.gp[RDX] = UINT64_MAX;
+	assert_done("\xf0\x0f\xc7\x0e");
+	assert_true(device() == 0xaaaaaaaabbbbbbbbull);
+	assert_true(vp.gp[RDX] == 0xaaaaaaaa && vp.gp[RAX] == 0xbbbbbbbb);
+	assert_int_equal(vp.rflags, 1);
+	assert_int_equal(vp.locks, 2);
+}
+
+static void bytes_swapped(void **state)
+{
+	(void)state;
+	set_device(0x1122334455667788ull);
+	assert_done("\x0f\x38\xf0\x03"); /* movbe eax, [rbx] */
+	assert_true(vp.gp[RAX] == 0x88776655);
+	vp.rip = RIP;
+	vp.gp[RAX] = UINT64_MAX;
+	assert_done("\x66\x0f\x38\xf0\x03"); /* movbe ax, [rbx] */
+	assert_true(vp.gp[RAX] == 0xffffffffffff8877ull);
+	vp.rip = RIP;
+	vp.gp[RAX] = 0x0102030405060708ull;
+	assert_done("\x48\x0f\x38\xf1\x03"); /* movbe [rbx], rax */
+	assert_true(device() == 0x0807060504030201ull);
+}
+
+/* The forms that LOCK may stand before, each under the lock. */
+static void locked_forms(void **state)
+{
+	static const struct {
+		const char *code;
+		size_t size;
+		uint64_t result; /* of 0x0f with EAX = 3 and CF */
+	} forms[] = {
+		{ "\xf0\x01\x03", 3, 0x12 },	/* add */
+		{ "\xf0\x11\x03", 3, 0x13 },	/* adc */
+		{ "\xf0\x29\x03", 3, 0x0c },	/* sub */
+		{ "\xf0\x19\x03", 3, 0x0b },	/* sbb */
+		{ "\xf0\x21\x03", 3, 0x03 },	/* and */
+		{ "\xf0\x09\x03", 3, 0x0f },	/* or */
+		{ "\xf0\x31\x03", 3, 0x0c },	/* xor */
+		{ "\xf0\xff\x03", 3, 0x10 },	/* inc */
+		{ "\xf0\xff\x0b", 3, 0x0e },	/* dec */
+		{ "\xf0\xf7\x13", 3, 0xfffffff0 }, /* not */
+		{ "\xf0\xf7\x1b", 3, 0xfffffff1 }, /* neg */
+		{ "\xf0\x83\x0b\x40", 4, 0x4f },	/* or dword, 0x40 */
+		{ "\xf0\x87\x03", 3, 0x03 },	/* xchg */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		reset(NULL);
+		set_device(0x0f);
+		vp.gp[RAX] = 3;
+		vp.rflags = 1;
+		assert_int_equal(emulate_at(MMIO_CODE_64, GPA, forms[i].code,
+					    forms[i].size), 0);
+		assert_true(device() == forms[i].result);
+		assert_int_equal(vp.locks, 1);
+		assert_false(vp.locked);
+		assert_int_equal(vp.reads, 1);
+		assert_int_equal(vp.writes, 1);
+	}
 }
 
 static void other_modes(void **state)
@@ -379,7 +362,13 @@ static void refusals(void **state)
 	assert_refused("\x0f\x04", -EINVAL); /* no instruction */
 	assert_refused("\x48", -EINVAL);     /* cut short */
 	assert_refused("", -EINVAL);
-	assert_refused("\xa5", -EOPNOTSUPP);	 /* movsd: two addresses */
+	assert_refused("\xf0\x8b\x03", -EINVAL); /* lock mov */
+	assert_refused("\x6c", -EOPNOTSUPP);	 /* insb: not by its memory */
+	assert_refused("\xc1\x23\x04", -EOPNOTSUPP); /* shl [rbx], 4 */
+	assert_refused("\x48\x0f\xc7\x0b", -EOPNOTSUPP); /* cmpxchg16b */
+	/* The names of MOVS and CMPS that are also vector instructions'. */
+	assert_refused("\xf2\x0f\x10\x03", -EOPNOTSUPP);     /* movsd xmm */
+	assert_refused("\xf2\x0f\xc2\x03\x00", -EOPNOTSUPP); /* cmpsd xmm */
 	assert_refused("\xff\x33", -EOPNOTSUPP); /* push [rbx] */
 	assert_refused("\xff\x13", -EOPNOTSUPP); /* call [rbx] */
 	assert_refused("\x0f\x6f\x03", -EOPNOTSUPP); /* movq mm0, [rbx] */
@@ -389,23 +378,6 @@ static void refusals(void **state)
 	assert_int_equal(emulate_at(MMIO_CODE_64, PAGE + 0xffe, "\x89\x03", 2),
 			 -EOPNOTSUPP);
 	assert_int_equal(vp.writes, 0);
-}
-
-static void flags_need_a_way(void **state)
-{
-	struct mmio_ops no_flags = ops;
-	struct mmio_instruction in = {
-		.mode = MMIO_CODE_64,
-		.code = (const uint8_t *)"\x01\x03",
-		.code_size = 2,
-		.rip = RIP,
-		.gpa = GPA,
-	};
-
-	(void)state;
-	no_flags.set_rflags = NULL;
-	assert_int_equal(mmio_emulate(&in, &no_flags, &vp), -EOPNOTSUPP);
-	assert_int_equal(vp.reads + vp.writes, 0);
 }
 
 /* No byte sequence may reach outside the page or the registers. */
@@ -439,11 +411,14 @@ int main(void)
 		cmocka_unit_test_setup(arithmetic_as_the_processor, reset),
 		cmocka_unit_test_setup(one_operand, reset),
 		cmocka_unit_test_setup(bits_and_exchange, reset),
-		cmocka_unit_test_setup(strings, reset),
-		cmocka_unit_test_setup(string_stops_at_the_page, reset),
+		cmocka_unit_test_setup(bit_numbers_in_registers, reset),
+		cmocka_unit_test_setup(exchange_and_add, reset),
+		cmocka_unit_test_setup(compare_and_exchange, reset),
+		cmocka_unit_test_setup(compare_and_exchange_8_bytes, reset),
+		cmocka_unit_test_setup(bytes_swapped, reset),
+		cmocka_unit_test_setup(locked_forms, reset),
 		cmocka_unit_test_setup(other_modes, reset),
 		cmocka_unit_test_setup(refusals, reset),
-		cmocka_unit_test_setup(flags_need_a_way, reset),
 		cmocka_unit_test_setup(any_bytes, reset),
 	};
 

@@ -43,7 +43,17 @@ static void print_stats(void *opaque, FILE *out)
 	fputs("{\"n\":7}", out);
 }
 
-static const struct control_ops ops = { count_quit, print_stats };
+static atomic_uint nmis;
+
+static void count_nmi(void *opaque)
+{
+	assert_ptr_equal(opaque, &quits);
+	atomic_fetch_add(&nmis, 1);
+}
+
+static const struct control_ops ops = { .quit = count_quit,
+					.nmi = count_nmi,
+					.stats = print_stats };
 
 static void *run(void *arg)
 {
@@ -145,6 +155,15 @@ static void quit_is_passed_on_and_answered(void **state)
 	assert_int_equal(quits, 1);
 }
 
+static void nmi_is_passed_on_and_answered(void **state)
+{
+	(void)state;
+	send_text("{\"id\":8,\"cmd\":\"nmi\"}\n");
+	assert_string_equal(receive(fd), "{\"id\":8,\"ok\":{}}");
+	assert_int_equal(nmis, 1);
+	assert_int_equal(quits, 0);
+}
+
 static void lines_may_come_in_pieces_and_in_bunches(void **state)
 {
 	(void)state;
@@ -211,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(answers),
 		TEST(quit_is_passed_on_and_answered),
+		TEST(nmi_is_passed_on_and_answered),
 		TEST(lines_may_come_in_pieces_and_in_bunches),
 		TEST(an_endless_line_ends_its_connection_only),
 		TEST(more_clients_than_places),

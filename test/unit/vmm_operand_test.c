@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "test/vmm/operand.h"
+#include "test/vmm/translate.h"
 #include "test/vmm/vp.h"
 
 /* Guest linear = guest physical; RAM ends at RAM_END, the device begins at
@@ -26,9 +27,9 @@ static struct kvm_sregs sregs;
 
 /* What operand.c needs of the rest. */
 
-int vcpu_translate(struct vcpu *vcpu, uint64_t gva, uint64_t *gpa)
+int translate_mapped(struct vp *v, uint64_t gva, uint64_t *gpa)
 {
-	(void)vcpu;
+	(void)v;
 	*gpa = gva;
 	return gva < UNMAPPED ? 0 : -EFAULT;
 }
@@ -169,6 +170,33 @@ static void test_strings_pick_the_side_outside(void **state)
 	expect(DEVICE, true);
 }
 
+/* Both sides: what is read comes first. */
+static void test_strings_between_devices(void **state)
+{
+	(void)state;
+	regs.rsi = DEVICE;
+	regs.rdi = DEVICE + 0x100;
+	assert_int_equal(FIND("\xf3\xa4"), 0);
+	expect(DEVICE, false);
+}
+
+static void test_bit_strings(void **state)
+{
+	(void)state;
+	regs.rbx = DEVICE + 0x100;
+	regs.rax = 0x7700000025; /* bit 37 of dwords: the upper half is cut */
+	assert_int_equal(FIND("\x0f\xa3\x03"), 0); /* bt [rbx], eax */
+	expect(DEVICE + 0x104, false);
+	regs.rax = -1ull;
+	assert_int_equal(FIND("\x48\x0f\xab\x03"), 0); /* bts [rbx], rax */
+	expect(DEVICE + 0xf8, true);
+	regs.rax = 0xffdf; /* -33 */
+	assert_int_equal(FIND("\x66\x0f\xbb\x03"), 0); /* btc [rbx], ax */
+	expect(DEVICE + 0xfa, true);
+	assert_int_equal(FIND("\x0f\xba\x2b\x25"), 0); /* bts [rbx], 37 */
+	expect(DEVICE + 0x100, true);
+}
+
 static void test_operand_across_the_end_of_ram(void **state)
 {
 	(void)state;
@@ -254,6 +282,8 @@ int main(void)
 		CASE(test_absolute_address),
 		CASE(test_read_modify_write),
 		CASE(test_strings_pick_the_side_outside),
+		CASE(test_strings_between_devices),
+		CASE(test_bit_strings),
 		CASE(test_operand_across_the_end_of_ram),
 		CASE(test_segment_bases),
 		CASE(test_address_size_prefix),

@@ -66,6 +66,7 @@ static void defaults(void **state)
 	assert_string_equal(options.igvm, "x.igvm");
 	assert_int_equal(options.memory, 1ull << 30);
 	assert_int_equal(options.vps, 2);
+	assert_int_equal(options.apic_id_step, 1);
 	assert_int_equal(options.com3.kind, SERIAL_NONE);
 	assert_int_equal(options.timeout_s, 0);
 	assert_null(options.append);
@@ -77,10 +78,12 @@ static void values_in_all_spellings(void **state)
 	assert_int_equal(parse("--hv --vtl2 --igvm=a -m 2GB -p 4 -c quiet "
 			       "--timeout=90 --com3 term --vtl0-kernel k "
 			       "--vtl0-initrd=i --vtl0-append=x=1 --settings s "
-			       "--control c --stats t"), OPTIONS_RUN);
+			       "--control c --stats t --apic-ids even"),
+			 OPTIONS_RUN);
 	assert_string_equal(options.igvm, "a");
 	assert_int_equal(options.memory, 2ull << 30);
 	assert_int_equal(options.vps, 4);
+	assert_int_equal(options.apic_id_step, 2);
 	assert_string_equal(options.append, "quiet");
 	assert_int_equal(options.timeout_s, 90);
 	assert_int_equal(options.com3.kind, SERIAL_CONSOLE);
@@ -164,6 +167,7 @@ static void bad_values_are_named(void **state)
 		{ "--igvm", "--igvm", "value is missing" },
 		{ "--igvm=", "--igvm", "path is missing" },
 		{ "--igvm a --igvm b", "--igvm b", "given twice" },
+		{ "--igvm a --apic-ids odd", "--apic-ids odd", "must be even" },
 		{ "--igvm a -m 0", "-m 0", "multiple of 2M" },
 		{ "--igvm a -m 3M", "-m 3M", "multiple of 2M" },
 		{ "--igvm a -m 1X", "-m 1X", "expected a size" },

@@ -100,6 +100,7 @@ static int check_image(struct boot *boot)
 	boot->host = (struct igvm_host){
 		.memory = o->memory,
 		.vps = o->vps,
+		.apic_id_step = o->apic_id_step,
 		.append = o->append,
 		.redirect = o->vmbus_redirect,
 		.vtl0_kernel = &boot->kernel,
@@ -121,6 +122,7 @@ static int check_direct(struct boot *boot)
 		.vtl0_append = o->vtl0_append,
 		.memory = o->memory,
 		.vps = o->vps,
+		.apic_id_step = o->apic_id_step,
 	};
 	return linux_boot_check(&boot->direct);
 }
@@ -171,6 +173,7 @@ struct machine_config boot_machine(const struct boot *boot)
 
 	return (struct machine_config){
 		.vps = boot->options->vps,
+		.apic_id_step = boot->options->apic_id_step,
 		.has_vtl2 = image,
 		.ranges = image ? boot->plan.ranges : boot->direct.ranges,
 		.nr_ranges = image ? boot->plan.nr_ranges :

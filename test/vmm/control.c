@@ -60,6 +60,12 @@ static void run_quit(struct control *control, FILE *answer)
 	control->ops->quit(control->opaque);
 }
 
+static void run_nmi(struct control *control, FILE *answer)
+{
+	control->ops->nmi(control->opaque);
+	fputs(",\"ok\":{}", answer);
+}
+
 static void run_stats(struct control *control, FILE *answer)
 {
 	fputs(",\"ok\":", answer);
@@ -69,7 +75,7 @@ static void run_stats(struct control *control, FILE *answer)
 static const struct command commands[] = {
 	{ "quit", run_quit },   { "stats", run_stats }, { "inspect", NULL },
 	{ "settings", NULL },   { "fault", NULL },      { "pause", NULL },
-	{ "resume", NULL },     { "nmi", NULL },        { "reset", NULL },
+	{ "resume", NULL },     { "nmi", run_nmi },      { "reset", NULL },
 };
 
 static void run_command(struct control *control, struct json_span request,

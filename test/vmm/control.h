@@ -15,9 +15,11 @@
 
 #include <pv/reactor.h>
 
-/* What the commands do; both run on the loop's thread. */
+/* What the commands do; all run on the loop's thread. */
 struct control_ops {
 	void (*quit)(void *opaque);
+	/* An NMI for VP 0 of the guest. */
+	void (*nmi)(void *opaque);
 	/* Writes one JSON object. */
 	void (*stats)(void *opaque, FILE *out);
 };

@@ -115,11 +115,11 @@ static unsigned int id_bits(unsigned int vps)
 	return bits;
 }
 
-/* One socket, as many cores as VPs, no threads; APIC id is VP index. */
-static void set_topology(struct kvm_cpuid_entry2 *e, unsigned int index,
+/* One socket, as many cores as APIC ids up to the highest, no threads. */
+static void set_topology(struct kvm_cpuid_entry2 *e, uint32_t apic_id,
 			 unsigned int vps)
 {
-	e->edx = index;
+	e->edx = apic_id;
 	switch (e->index) {
 	case 0:
 		e->eax = 0;
@@ -137,13 +137,13 @@ static void set_topology(struct kvm_cpuid_entry2 *e, unsigned int index,
 	}
 }
 
-static void adapt(struct kvm_cpuid_entry2 *e, unsigned int index,
+static void adapt(struct kvm_cpuid_entry2 *e, uint32_t apic_id,
 		  unsigned int vps, enum vtl vtl)
 {
 	switch (e->function) {
 	case 1:
 		e->ebx &= 0xffff;
-		e->ebx |= index << LEAF1_EBX_APIC_ID_SHIFT |
+		e->ebx |= apic_id << LEAF1_EBX_APIC_ID_SHIFT |
 			  vps << LEAF1_EBX_COUNT_SHIFT;
 		e->ecx |= LEAF1_ECX_HYPERVISOR;
 		if (vtl == VTL2)
@@ -152,7 +152,7 @@ static void adapt(struct kvm_cpuid_entry2 *e, unsigned int index,
 			e->ecx |= LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE;
 		break;
 	case 0xb:
-		set_topology(e, index, vps);
+		set_topology(e, apic_id, vps);
 		break;
 	case 0x80000007:
 		/* As HV_CPUID_FEATURES says of the TSC. Without it each
@@ -160,8 +160,8 @@ static void adapt(struct kvm_cpuid_entry2 *e, unsigned int index,
 		e->edx |= LEAF80000007_EDX_INVARIANT_TSC;
 		break;
 	case 0x8000001e:
-		e->eax = index;
-		e->ebx = index;
+		e->eax = apic_id;
+		e->ebx = apic_id;
 		e->ecx = 0;
 		break;
 	default:
@@ -194,7 +194,8 @@ struct kvm_cpuid2 *cpuid_create(struct machine *m, unsigned int index,
 
 		if (e.function >> 28 == 4)
 			continue; /* KVM's own hypervisor leaves */
-		adapt(&e, index, m->config.vps, vtl);
+		adapt(&e, vp_apic_id(m, index), vp_apic_id(m, m->config.vps),
+		      vtl);
 		table->entries[n++] = e;
 	}
 	table->nent = n;

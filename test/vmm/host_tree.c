@@ -102,12 +102,14 @@ static void cells(struct writer *w, uint32_t address, uint32_t size)
 
 static void write_cpus(struct writer *w, const struct host_tree *tree)
 {
+	uint32_t step = tree->apic_id_step ? tree->apic_id_step : 1;
+
 	begin(w, "cpus");
 	cells(w, 1, 0);
 	for (unsigned int vp = 0; vp < tree->vps; vp++) {
-		begin_at(w, "cpu", vp);
+		begin_at(w, "cpu", vp * step);
 		text(w, "device_type", "cpu");
-		u32(w, "reg", vp);
+		u32(w, "reg", vp * step);
 		u32(w, "numa-node-id", NUMA_NODE);
 		text(w, "status", "okay");
 		end(w);

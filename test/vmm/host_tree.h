@@ -30,7 +30,8 @@ struct host_tree_range {
 };
 
 struct host_tree {
-	unsigned int vps; /* the APIC id is the VP index */
+	unsigned int vps;
+	unsigned int apic_id_step; /* machine.h */
 	const struct memory_range *ranges;
 	unsigned int nr_ranges;
 	const char *bootargs; /* or NULL */

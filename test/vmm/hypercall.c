@@ -25,6 +25,7 @@
  */
 #include <string.h>
 
+#include "translate.h"
 #include "vp.h"
 
 struct call_args {
@@ -195,6 +196,38 @@ static uint16_t set_vp_registers(struct call_args *a)
 	return status;
 }
 
+static uint16_t translate(struct call_args *a)
+{
+	struct hv_input_translate in;
+	struct hv_output_translate out = { 0 };
+	uint64_t flags, gpa = 0;
+	struct vp *vp;
+	enum vtl vtl;
+	uint16_t status;
+
+	memcpy(&in, a->in, sizeof(in));
+	flags = le64_to_cpu(in.flags);
+	status = check_partition(in.partition_id);
+	if (!status)
+		status = find_vp(a, in.vp_index, &vp);
+	if (!status)
+		status = find_vtl(a, (uint8_t)(flags >> HV_TRANSLATE_VTL_SHIFT),
+				  &vtl);
+	if (status)
+		return status;
+	if (flags & HV_TRANSLATE_RESERVED || le32_to_cpu(in.reserved) ||
+	    le64_to_cpu(in.gva_page) >> (64 - HV_PAGE_SHIFT))
+		return HV_STATUS_INVALID_PARAMETER;
+	if (vp != a->vp)
+		return HV_STATUS_INVALID_VP_STATE;
+	out.result = cpu_to_le32(translate_gva(
+		vp, vtl, le64_to_cpu(in.gva_page) << HV_PAGE_SHIFT, flags,
+		&gpa));
+	out.gpa_page = cpu_to_le64(gpa >> HV_PAGE_SHIFT);
+	memcpy(a->out, &out, sizeof(out));
+	return HV_STATUS_SUCCESS;
+}
+
 /* ---- starting VPs ---- */
 
 static uint16_t start_header(struct call_args *a, struct vp **vp,
@@ -248,13 +281,17 @@ static uint16_t get_vp_index(struct call_args *a)
 	memcpy(&in, a->in, sizeof(in));
 	status = check_partition(in.partition_id);
 	for (; !status && a->done < a->reps; a->done++) {
+		unsigned int index = 0, vps = a->vp->m->config.vps;
 		le32 id;
 
 		memcpy(&id, a->in + sizeof(in) + a->done * sizeof(id),
 		       sizeof(id));
-		/* An APIC id is the VP's index. */
-		if (le32_to_cpu(id) >= a->vp->m->config.vps)
+		while (index < vps &&
+		       vp_apic_id(a->vp->m, index) != le32_to_cpu(id))
+			index++;
+		if (index == vps)
 			return HV_STATUS_INVALID_PARAMETER;
+		id = cpu_to_le32(index);
 		memcpy(a->out + a->done * sizeof(id), &id, sizeof(id));
 	}
 	return status;
@@ -334,7 +371,8 @@ static uint16_t assert_interrupt(struct call_args *a)
 	       (options & HV_ASSERT_LEVEL ? MSI_DATA_LEVEL : 0);
 	if (machine_send_msi(m, address, data) < 0)
 		return HV_STATUS_INVALID_PARAMETER;
-	if (type == HV_INTERRUPT_INIT && destination == a->vp->index)
+	if (type == HV_INTERRUPT_INIT && 
+	    destination == vp_apic_id(m, a->vp->index))
 		init_own_vtl0(a->vp);
 	return HV_STATUS_SUCCESS;
 }
@@ -582,6 +620,9 @@ static const struct call calls[] = {
 	{ HV_CALL_SET_VP_REGISTERS, false, true, false,
 	  SIZE(hv_input_vp_registers), SIZE(hv_register_assoc), 0, 0,
 	  set_vp_registers },
+	{ HV_CALL_TRANSLATE_VIRTUAL_ADDRESS, false, true, false,
+	  SIZE(hv_input_translate), 0, SIZE(hv_output_translate), 0,
+	  translate },
 	{ HV_CALL_POST_MESSAGE, true, true, false, SIZE(hv_input_post_message),
 	  0, 0, 0, post_message },
 	{ HV_CALL_SIGNAL_EVENT, true, true, true, 8, 0, 0, 0, signal_event },

@@ -207,6 +207,7 @@ static int prepare_parameters(struct igvm_plan *plan)
 	const struct igvm_host *host = plan->host;
 	const struct host_tree tree = {
 		.vps = host->vps,
+		.apic_id_step = host->apic_id_step,
 		.ranges = plan->ranges,
 		.nr_ranges = plan->nr_ram,
 		.bootargs = host->append,

@@ -27,7 +27,7 @@
 /* What this host gives to the image. Not owned; outlives the plan. */
 struct igvm_host {
 	uint64_t memory; /* VTL0 RAM, bytes, multiple of 2 MiB */
-	unsigned int vps;
+	unsigned int vps, apic_id_step;
 	const char *append; /* or NULL */
 	bool redirect;
 	/* Each empty if the user gave none. */

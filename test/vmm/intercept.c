@@ -17,9 +17,10 @@
  *	IN, OUT    nothing has happened yet, and KVM gives up its completion
  *	           when it finds RIP changed: leave it
  *	INS        as IN, but KVM would store the data: finished by a KVM_RUN
- *	           with immediate_exit, then the old registers put back
- *	OUTS       one item is done, registers have moved on: delivered as a
- *	           plain OUT of length 0, item by item
+ *	           with immediate_exit, with what memory holds already, then
+ *	           the old registers put back
+ *	OUTS       one item is done, registers have moved on: put back
+ *	           (string_io.c)
  *	MSR        KVM always moves on: finished and put back, like INS
  *	memory     ended by -EFAULT before anything happened (machine.c)
  *
@@ -29,6 +30,8 @@
 #include <string.h>
 
 #include "operand.h"
+#include "string_io.h"
+#include "translate.h"
 #include "vp.h"
 
 #define CODE_BYTES 15u
@@ -81,7 +84,7 @@ static unsigned int fetch_code(struct vp *vp, uint8_t code[HV_INTERCEPT_BYTES])
 
 		if (n > CODE_BYTES - have)
 			n = CODE_BYTES - have;
-		if (vcpu_translate(vcpu, at, &gpa) < 0)
+		if (translate_mapped(vp, at, &gpa) < 0)
 			break;
 		host = machine_ram(vp->m, VTL0, gpa, n);
 		if (!host)
@@ -109,7 +112,7 @@ static void finish_instruction(struct vp *vp)
 
 struct port_code {
 	unsigned int length; /* 0: not an IN or OUT */
-	bool string, rep;
+	bool string, rep, plain_out;
 };
 
 /* The I/O instruction in `code`: prefixes, then one opcode byte. */
@@ -139,15 +142,22 @@ static struct port_code decode_port(const uint8_t *code, unsigned int have)
 			return p;
 		case 0xe4 ... 0xe7: /* port in the next byte */
 			p.length = i + 2;
+			p.plain_out = code[i] & 2;
 			return p;
 		case 0xec ... 0xef: /* port in DX */
 			p.length = i + 1;
+			p.plain_out = code[i] & 2;
 			return p;
 		default:
 			return p;
 		}
 	}
 	return p;
+}
+
+static const void *io_data(const struct kvm_run *run)
+{
+	return (const uint8_t *)run + run->io.data_offset;
 }
 
 static void port_intercept(struct vp *vp)
@@ -157,29 +167,30 @@ static void port_intercept(struct vp *vp)
 	bool out = run->io.direction == KVM_EXIT_IO_OUT;
 	unsigned int info = run->io.size & HV_IO_ACCESS_SIZE_MASK;
 	struct hv_io_port_message m = { .port = cpu_to_le16(run->io.port) };
-	uint64_t rax = vcpu->regs->rax;
 	struct port_code code;
 	unsigned int have;
 
 	have = fetch_code(vp, m.instruction_bytes);
 	code = decode_port(m.instruction_bytes, have);
-	if (out && (code.string || !code.length)) {
-		/* OUTS. Of a multiple item only the first is delivered here;
-		 * KVM exits with one item at a time. */
-		rax = 0;
-		memcpy(&rax, (uint8_t *)run + run->io.data_offset,
-		       run->io.size);
-		code = (struct port_code){ 0 };
-	} else if (code.string) {
+	if (out && !(code.plain_out &&
+		     !memcmp(&vcpu->regs->rax, io_data(run), run->io.size))) {
+		string_io_undo_outs(vp);
+		have = fetch_code(vp, m.instruction_bytes);
+		code = decode_port(m.instruction_bytes, have);
+	}
+	if (code.string) {
 		info |= HV_IO_ACCESS_STRING;
 		info |= code.rep ? HV_IO_ACCESS_REP : 0;
+	}
+	if (code.string && !out) {
+		string_io_keep_memory(vp);
 		finish_instruction(vp);
 	}
 	fill_header(vp, &m.header, code.length,
 		    out ? HV_INTERCEPT_ACCESS_WRITE : HV_INTERCEPT_ACCESS_READ);
 	m.access_info = (uint8_t)info;
 	m.instruction_byte_count = (uint8_t)have;
-	m.rax = cpu_to_le64(rax);
+	m.rax = cpu_to_le64(vcpu->regs->rax);
 	segment_to_hv(&m.ds, &vcpu->sregs->ds);
 	segment_to_hv(&m.es, &vcpu->sregs->es);
 	m.rcx = cpu_to_le64(vcpu->regs->rcx);

@@ -80,6 +80,17 @@ int kvm_open(void)
 	return fd;
 }
 
+/* An OUT leaves RIP alone, whatever its port. Old kernels have no choice. */
+static void keep_rip(struct vm *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_DISABLE_QUIRKS2,
+		.args = { KVM_X86_QUIRK_OUT_7E_INC_RIP },
+	};
+
+	ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+}
+
 /* All of Hyper-V's MSRs to user space, and what KVM does not know. */
 static int take_msrs(struct vm *vm)
 {
@@ -128,6 +139,7 @@ int vm_create(struct vm *vm, int kvm, bool irqchip)
 		ret = failed("KVM_CAP_SPLIT_IRQCHIP");
 		goto out_close;
 	}
+	keep_rip(vm);
 	ret = take_msrs(vm);
 	if (ret < 0)
 		goto out_close;
@@ -375,17 +387,4 @@ int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state)
 	struct kvm_mp_state mp = { .mp_state = state };
 
 	return vcpu_ioctl(vcpu, KVM_SET_MP_STATE, &mp, "KVM_SET_MP_STATE");
-}
-
-int vcpu_translate(struct vcpu *vcpu, uint64_t gva, uint64_t *gpa)
-{
-	struct kvm_translation t = { .linear_address = gva };
-	int ret = vcpu_ioctl(vcpu, KVM_TRANSLATE, &t, "KVM_TRANSLATE");
-
-	if (ret < 0)
-		return ret;
-	if (!t.valid)
-		return -EFAULT;
-	*gpa = t.physical_address;
-	return 0;
 }

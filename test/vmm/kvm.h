@@ -70,10 +70,6 @@ int vcpu_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
 int vcpu_get_mp_state(struct vcpu *vcpu, uint32_t *state);
 int vcpu_set_mp_state(struct vcpu *vcpu, uint32_t state);
 
-/* Guest linear to guest physical by the vCPU's page tables; -EFAULT if the
- * page is not present. */
-int vcpu_translate(struct vcpu *vcpu, uint64_t gva, uint64_t *gpa);
-
 /* The ioctl as it is, with the one line on failure. */
 int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg,
 	       const char *name);

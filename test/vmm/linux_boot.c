@@ -91,6 +91,7 @@ void linux_boot_free(struct linux_boot *boot)
 
 int linux_boot_place(const struct linux_boot *boot, struct machine *m)
 {
+	uint32_t apic_ids[MACHINE_MAX_VPS];
 	const struct boot_linux image = {
 		.name = boot->name,
 		.kernel = boot->kernel->bytes,
@@ -100,6 +101,7 @@ int linux_boot_place(const struct linux_boot *boot, struct machine *m)
 		.command_line = boot->command_line,
 		.acpi = {
 			.nr_vps = boot->vps,
+			.apic_ids = apic_ids,
 			.mmio = {
 				{ VTL0_MMIO_LOW_BASE, VTL0_MMIO_LOW_SIZE },
 				{ VTL0_MMIO_HIGH_BASE, VTL0_MMIO_HIGH_SIZE },
@@ -113,6 +115,8 @@ int linux_boot_place(const struct linux_boot *boot, struct machine *m)
 	struct boot_registers registers;
 	int err = 0;
 
+	for (unsigned int i = 0; i < boot->vps; i++)
+		apic_ids[i] = i * (boot->apic_id_step ? boot->apic_id_step : 1);
 	for (unsigned int i = 0; !err && i < boot->nr_ranges; i++) {
 		const struct memory_range *r = &boot->ranges[i];
 

@@ -20,7 +20,7 @@ struct linux_boot {
 	const struct input_file *kernel, *initrd; /* no initrd: empty */
 	const char *append, *vtl0_append; /* -c and --vtl0-append, or NULL */
 	uint64_t memory; /* bytes, multiple of 2 MiB */
-	unsigned int vps;
+	unsigned int vps, apic_id_step;
 
 	/* By linux_boot_check(). */
 	struct memory_range ranges[LINUX_BOOT_MAX_RANGES];

@@ -56,6 +56,7 @@ struct io_region {
 
 struct machine_config {
 	unsigned int vps;           /* 1 .. MACHINE_MAX_VPS */
+	unsigned int apic_id_step;  /* APIC id = VP index * this; 0 is 1 */
 	bool has_vtl2;
 	const struct memory_range *ranges; /* ascending, disjoint */
 	unsigned int nr_ranges;

@@ -126,6 +126,13 @@ static void quit_asked(void *opaque)
 	stop(opaque, VMM_OK, "quit");
 }
 
+static void nmi_asked(void *opaque)
+{
+	struct vmm *vmm = opaque;
+
+	vp_nmi(vmm->machine, VTL0, 0);
+}
+
 static void timed_out(struct reactor_timer *timer)
 {
 	struct vmm *vmm = (struct vmm *)((char *)timer -
@@ -161,6 +168,7 @@ static FILE *open_output(const char *option, const char *path)
 static int open_ends(struct vmm *vmm)
 {
 	static const struct control_ops ops = { .quit = quit_asked,
+						.nmi = nmi_asked,
 						.stats = print_stats };
 	const struct vmm_options *o = &vmm->options;
 

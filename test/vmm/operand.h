@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <Zydis/Zydis.h>
+
+struct vcpu;
 struct vp;
 
 struct operand {
@@ -20,5 +23,10 @@ struct operand {
  */
 int operand_find(struct vp *vp, const uint8_t *code, unsigned int have,
 		 struct operand *operand);
+
+/* A decoder for the mode that VTL0 is in. */
+void operand_decoder(struct vcpu *vcpu, ZydisDecoder *decoder, bool *long64);
+/* Base of a segment register in that mode. */
+uint64_t operand_segment(struct vcpu *vcpu, ZydisRegister name, bool long64);
 
 #endif

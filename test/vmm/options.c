@@ -157,6 +157,14 @@ static const char *parse_vps(struct vmm_options *o, const char *value)
 	return NULL;
 }
 
+static const char *parse_apic_ids(struct vmm_options *o, const char *value)
+{
+	if (strcmp(value, "even"))
+		return "must be even";
+	o->apic_id_step = 2;
+	return NULL;
+}
+
 static const char *parse_timeout(struct vmm_options *o, const char *value)
 {
 	if (!parse_number(value, 1, MAX_TIMEOUT_S, &o->timeout_s))
@@ -194,6 +202,8 @@ static const struct option_row rows[] = {
 	{ "-m", "SIZE", "RAM of VTL0, such as 512M or 2GB (1GB)", parse_memory,
 	  BOOT, 0 },
 	{ "-p", "N", "virtual processors, 1 to 64 (2)", parse_vps, BOOT, 0 },
+	{ "--apic-ids", "even", "APIC ids 0, 2, 4, ... instead of the VPs' "
+	  "numbers", parse_apic_ids, BOOT, 0 },
 	{ "-c", "TEXT", "added to VTL2's command line; the guest's without "
 	  "--igvm", parse_append, BOOT, 0 },
 	{ "--vtl0-kernel", "FILE", "bzImage for VTL0, instead of the image's",
@@ -356,6 +366,7 @@ enum options_result options_parse(int argc, char **argv,
 	memset(options, 0, sizeof(*options));
 	options->memory = DEFAULT_MEMORY;
 	options->vps = DEFAULT_VPS;
+	options->apic_id_step = 1;
 	options->com1.text = options->com2.text = options->com3.text = "none";
 
 	for (int i = 1; i < argc; i++) {

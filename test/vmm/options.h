@@ -28,6 +28,7 @@ struct vmm_options {
 	bool hv, vtl2;	  /* accepted; both follow from igvm */
 	uint64_t memory;  /* VTL0's RAM, multiple of 2 MiB */
 	unsigned int vps;
+	unsigned int apic_id_step; /* 1, or 2: --apic-ids even */
 	const char *append; /* VTL2's, or the guest's without igvm; or NULL */
 
 	const char *vtl0_kernel, *vtl0_initrd, *vtl0_append; /* or NULL */

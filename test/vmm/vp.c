@@ -211,7 +211,8 @@ void vp_interrupt(struct machine *m, enum vtl vtl, unsigned int vp,
 		vp_kick(&m->vps[vp]);
 	} else {
 		vm_signal_msi(&machine_view(m, VTL0)->vm,
-			      LAPIC_BASE | (uint64_t)vp << 12, vector);
+			      LAPIC_BASE | (uint64_t)vp_apic_id(m, vp) << 12,
+			      vector);
 	}
 }
 
@@ -224,7 +225,7 @@ void vp_nmi(struct machine *m, enum vtl vtl, unsigned int vp)
 		vp_kick(&m->vps[vp]);
 	} else {
 		vm_signal_msi(&machine_view(m, VTL0)->vm,
-			      LAPIC_BASE | (uint64_t)vp << 12,
+			      LAPIC_BASE | (uint64_t)vp_apic_id(m, vp) << 12,
 			      LAPIC_NMI << LAPIC_ICR_MODE_SHIFT);
 	}
 }
@@ -656,7 +657,7 @@ static int create_vcpu(struct vp *vp, enum vtl vtl)
 	if (!cpuid)
 		return -ENOMEM;
 	ret = vcpu_create(&vv->vcpu, &machine_view(m, vtl)->vm, m->kvm,
-			  vp->index, cpuid, -m->tsc_start);
+			  vp_apic_id(m, vp->index), cpuid, -m->tsc_start);
 	free(cpuid);
 	if (ret < 0)
 		return ret;
@@ -681,7 +682,7 @@ int vp_create(struct vp *vp, struct machine *m, unsigned int index)
 	vp->m = m;
 	vp->index = index;
 	vp->active = m->config.has_vtl2 ? VTL2 : VTL0;
-	lapic_init(&vp->lapic, (uint8_t)index, send_ipi, vp);
+	lapic_init(&vp->lapic, (uint8_t)vp_apic_id(m, index), send_ipi, vp);
 	for (unsigned int i = 0; i < 2; i++) {
 		vp->vtl[i].vp = vp;
 		vp->vtl[i].vtl = i ? VTL2 : VTL0;

@@ -69,7 +69,7 @@ struct vp_vtl {
 
 struct vp {
 	struct machine *m;
-	unsigned int index; /* also its APIC id */
+	unsigned int index;
 	pthread_t thread;
 	_Atomic uint32_t where; /* enum vp_where; a futex, too */
 	_Atomic uint32_t requests;
@@ -175,6 +175,11 @@ static inline struct vp_vtl *vp_in(struct vp *vp, enum vtl vtl)
 static inline struct vtl_view *machine_view(struct machine *m, enum vtl vtl)
 {
 	return &m->view[vtl_index(vtl)];
+}
+
+static inline uint32_t vp_apic_id(const struct machine *m, unsigned int index)
+{
+	return index * (m->config.apic_id_step ? m->config.apic_id_step : 1);
 }
 
 /* An aligned word that the guest writes at the same time. */
