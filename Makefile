@@ -203,6 +203,28 @@ build/host/$(1): $(call object,host,$($(1)_sources))
 endef
 $(foreach p,$(host_programs),$(eval $(call host_program,$(p))))
 
+# --- The tiny guest -----------------------------------------------------------
+#
+# A kernel of test cases, packed as a bzImage: freestanding, and no registers
+# but the general ones, which interrupts save.
+
+tiny_sources := $(wildcard test/guest/tiny*.c)
+TINY_CFLAGS := -ffreestanding -fno-stack-protector -mgeneral-regs-only \
+	-mno-red-zone -fno-asynchronous-unwind-tables
+TINY_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack \
+	-Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--build-id=none
+
+build/obj/tiny/%.o: %.c Makefile test/check/walls $(LIB)/musl/linux/.done | $(ready)
+	$(call step,CC,$(TARGET_CC) $(TARGET_CFLAGS) $(TINY_CFLAGS) \
+		$(call includes,$<,musl) -MMD -MP -c -o $@ $< && $(call walls,$<))
+build/obj/tiny/%.S.o: %.S Makefile | $(ready)
+	$(call step,AS,$(TARGET_CC) $(TINY_CFLAGS) -MMD -MP -c -o $@ $<)
+build/guest/tiny.elf: test/guest/tiny.ld $(call object,tiny,$(tiny_sources)) \
+		build/obj/tiny/test/guest/tiny_start.S.o
+	$(call step,LD,$(TARGET_CC) $(TINY_LDFLAGS) -T $< -o $@ $(filter %.o,$^))
+build/guest/tiny: build/guest/tiny.elf
+	$(call step,BZIMAGE,objcopy -O binary -j .setup -j .text -j .data $< $@)
+
 # --- The image ----------------------------------------------------------------
 
 include kernel-config/kernel.mk
@@ -249,7 +271,7 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all $(patsubst %,build/host/%,$(host_programs))
+e2e: all build/guest/tiny $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:
 	@MAKE="$(MAKE)" test/check/test

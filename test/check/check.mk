@@ -10,16 +10,19 @@ shim_sources := $(wildcard igvm/shim*.c)
 target_sources := $(paravisor_sources) $(wildcard rootfs/init.c)
 unit_tests := $(wildcard test/unit/*_test.c)
 host_sources := $(filter-out $(target_sources) $(shim_sources) $(unit_tests) \
-	test/check/%,$(wildcard $(addsuffix *.c,include/ relay/ nvme/ mana/ igvm/ \
-	rootfs/ rootfs/sources/ test/*/)))
-checked := $(target_sources) $(shim_sources) $(host_sources) $(unit_tests)
+	$(tiny_sources) test/check/%,$(wildcard $(addsuffix *.c,include/ relay/ \
+	nvme/ mana/ igvm/ rootfs/ rootfs/sources/ test/*/)))
+checked := $(target_sources) $(shim_sources) $(tiny_sources) $(host_sources) \
+	$(unit_tests)
 
 # $(call kind,FILE.c): whose object file stands for FILE.
 kind = $(if $(filter $(target_sources),$(1)),$(FLAVOUR),$(if $(filter \
-	$(shim_sources),$(1)),shim,$(if $(filter $(unit_tests),$(1)),unit,host)))
+	$(shim_sources),$(1)),shim,$(if $(filter $(tiny_sources),$(1)),tiny,$(if \
+	$(filter $(unit_tests),$(1)),unit,host))))
 flags_debug = $(TARGET_CFLAGS) $(musl_headers)
 flags_release = $(flags_debug)
 flags_shim = $(flags_debug) $(SHIM_CFLAGS)
+flags_tiny = $(flags_debug) $(TINY_CFLAGS)
 flags_host = $(HOST_CFLAGS)
 flags_unit = $(HOST_CFLAGS)
 libs_of = $(if $(filter host unit,$(call kind,$(1))),host,$(if $(filter shim,$(call \

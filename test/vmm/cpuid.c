@@ -20,6 +20,8 @@
 #define MAX_ENTRIES 256u
 
 #define LEAF80000007_EDX_INVARIANT_TSC (1u << 8)
+#define LEAF1_ECX_VMX (1u << 5)
+#define LEAF80000001_ECX_SVM (1u << 2)
 #define LEAF1_ECX_X2APIC (1u << 21)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR (1u << 31)
@@ -146,6 +148,7 @@ static void adapt(struct kvm_cpuid_entry2 *e, uint32_t apic_id,
 		e->ebx |= apic_id << LEAF1_EBX_APIC_ID_SHIFT |
 			  vps << LEAF1_EBX_COUNT_SHIFT;
 		e->ecx |= LEAF1_ECX_HYPERVISOR;
+		e->ecx &= ~LEAF1_ECX_VMX; /* nothing is nested here */
 		if (vtl == VTL2)
 			e->ecx &= ~(LEAF1_ECX_X2APIC | LEAF1_ECX_TSC_DEADLINE);
 		else
@@ -153,6 +156,12 @@ static void adapt(struct kvm_cpuid_entry2 *e, uint32_t apic_id,
 		break;
 	case 0xb:
 		set_topology(e, apic_id, vps);
+		break;
+	case 0x80000001:
+		e->ecx &= ~LEAF80000001_ECX_SVM;
+		break;
+	case 0x8000000a:
+		e->eax = e->ebx = e->ecx = e->edx = 0;
 		break;
 	case 0x80000007:
 		/* As HV_CPUID_FEATURES says of the TSC. Without it each

@@ -640,7 +640,10 @@ static const struct call calls[] = {
 	  SIZE(hv_input_post_message_direct), 0, 0, 0, post_message_direct },
 };
 
-/* Calls that are for VTL2 and exist, so that VTL0 learns it may not. */
+/*
+ * Calls that are for VTL2 and exist, so that VTL0 learns it may not; likewise
+ * of the one that would give the partition another VTL, which no VTL may.
+ */
 static const struct call *find_call(uint16_t code, enum vtl vtl,
 				    uint16_t *status)
 {
@@ -652,7 +655,9 @@ static const struct call *find_call(uint16_t code, enum vtl vtl,
 			       &calls[i] :
 			       NULL;
 	}
-	*status = HV_STATUS_INVALID_HYPERCALL_CODE;
+	*status = code == HV_CALL_ENABLE_PARTITION_VTL ?
+			  HV_STATUS_ACCESS_DENIED :
+			  HV_STATUS_INVALID_HYPERCALL_CODE;
 	return NULL;
 }
 

@@ -251,7 +251,7 @@ static void msr_exit(struct vp *vp, bool write)
 	bool ok = false;
 
 	COUNT(vp->count.msr);
-	if (!(asked && write && is_crash_msr(run->msr.index)))
+	if (!(asked && is_crash_msr(run->msr.index)))
 		ok = write ? msr_write(vp, VTL0, run->msr.index, value) :
 			     msr_read(vp, VTL0, run->msr.index, &value);
 	if (!ok && asked) {
@@ -296,17 +296,39 @@ static void memory_intercept(struct vp *vp)
 		&m, sizeof(m));
 }
 
-/* Above 4 GiB there is no slot to fault on, and KVM has begun to emulate. */
+/*
+ * Above 4 GiB there is no slot to fault on, and KVM has begun to emulate. It
+ * ends that here: were VTL2 entered first, the registers that it gives back
+ * would make KVM forget which ones the instruction has changed.
+ */
 static void unbacked_access(struct vp *vp)
 {
-	struct kvm_run *run = vp_in(vp, VTL0)->vcpu.run;
+	struct vcpu *vcpu = &vp_in(vp, VTL0)->vcpu;
+	struct kvm_run *run = vcpu->run;
+	int ret;
 
+	do {
+		COUNT(vp->count.unknown_io);
+		vp_log(vp, "%s of nothing at %#llx",
+		       run->mmio.is_write ? "write" : "read",
+		       (unsigned long long)run->mmio.phys_addr);
+		if (!run->mmio.is_write)
+			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		run->immediate_exit = 1;
+		ret = vcpu_run(vcpu);
+		run->immediate_exit = 0;
+	} while (!ret && run->exit_reason == KVM_EXIT_MMIO);
+	if (ret != -EINTR)
+		intercept_exit(vp, ret);
+}
+
+/* Code there, or an instruction that KVM cannot emulate on such an address.
+ * KVM has the exception (#UD) ready and gives it when VTL0 goes on. */
+static void unbacked_instruction(struct vp *vp)
+{
 	COUNT(vp->count.unknown_io);
-	vp_log(vp, "%s of nothing at %#llx",
-	       run->mmio.is_write ? "write" : "read",
-	       (unsigned long long)run->mmio.phys_addr);
-	if (!run->mmio.is_write)
-		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+	vp_log(vp, "no instruction that can be executed at %#llx",
+	       (unsigned long long)vp_in(vp, VTL0)->vcpu.regs->rip);
 }
 
 /* ---- the rest ---- */
@@ -397,6 +419,12 @@ void intercept_exit(struct vp *vp, int ret)
 		break;
 	case KVM_EXIT_INTR:
 		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION) {
+			unbacked_instruction(vp);
+			break;
+		}
+		/* fall through */
 	default:
 		vp_dump(vp);
 		machine_stop(vp->m, VMM_HOST_CANNOT,

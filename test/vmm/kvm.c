@@ -32,6 +32,8 @@
 #define MSR_K7_HWCR 0xc0010015
 #define HWCR_TSC_FREQUENCY_SELECT (1u << 24)
 
+#define SVM_MSR_FIRST 0xc0010114u /* VM_CR to VM_HSAVE_PA */
+#define SVM_MSR_COUNT 4u
 #define TSS_ADDRESS 0xfffbd000u
 
 static int failed(const char *what)
@@ -91,7 +93,8 @@ static void keep_rip(struct vm *vm)
 	ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
 }
 
-/* All of Hyper-V's MSRs to user space, and what KVM does not know. */
+/* All of Hyper-V's MSRs to user space, those of SVM, which is not offered, and
+ * what KVM does not know. */
 static int take_msrs(struct vm *vm)
 {
 	static uint8_t none_allowed[HV_MSR_COUNT / 8];
@@ -106,6 +109,12 @@ static int take_msrs(struct vm *vm)
 			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
 			.base = HV_MSR_FIRST,
 			.nmsrs = HV_MSR_COUNT,
+			.bitmap = none_allowed,
+		},
+		.ranges[1] = {
+			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			.base = SVM_MSR_FIRST,
+			.nmsrs = SVM_MSR_COUNT,
 			.bitmap = none_allowed,
 		},
 	};
