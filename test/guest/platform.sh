@@ -76,7 +76,7 @@ now=$(cat $rtc)
 until [ "$(cat $rtc)" != "$now" ]; do
 	:
 done
-say "rtc $((now + 1))"
+say "rtc $((now + 1)) s"
 say "clocksources $(cat $source/available_clocksource)"
 echo acpi_pm >$source/current_clocksource
 say "clocksource $(cat $source/current_clocksource)"

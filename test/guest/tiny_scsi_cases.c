@@ -215,7 +215,7 @@ const struct tiny_case scsi_cases[] = {
 	{ "S-03", "the steps of the start in their order only", s_03, NULL },
 	{ "S-05", "LUNs 0 and 3 are there, 5 is not", s_05, NULL },
 	{ "S-07", "resize and removal", NULL,
-	  "needs a Linux guest: area disk" },
+	  "needs a resize by the server: relay_storvsp_conformance_test has it" },
 	{ "S-09", "writes, forced writes and flushes; DPOFUA says which", s_09,
 	  NULL },
 	{ "S-11", "bus reset with 200 reads under way", s_11, NULL },

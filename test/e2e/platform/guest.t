@@ -51,7 +51,7 @@ case_start() {
 		timeout 5 socat - "UNIX-CONNECT:$case_dir/control" \
 			>"$case_dir/nmi" || fail "the control socket"
 	grep -q '"ok"' "$case_dir/nmi" || fail "nmi: $(cat "$case_dir/nmi")"
-	expect '^platform: rtc [0-9]+' 30 "$com1"
+	expect '^platform: rtc [0-9]+ s' 30 "$com1"
 	host=$(date +%s)
 	rtc=$(number rtc)
 	echo "$rtc $host" >"$case_dir/clocks"
