@@ -31,20 +31,39 @@ fail() {
 # Lines that match REGEX are expected in this case.
 allow() { printf '%s\n' "$1" >>"$case_dir/allowed"; }
 
-# vmm_start ARGS...: runs vmm with COM3 on a pipe: `send' types, $com3 is all
-# it said. $vmm_log has vmm's own lines.
-vmm_start() {
-	com3=$case_dir/com3
+# console_start FILE ARGS...: runs vmm; what its console says is in FILE, `send'
+# types. $vmm_log has vmm's own lines.
+console_start() {
+	local said=$1
+
+	shift
 	vmm_log=$case_dir/vmm.log
 	rm -f "$case_dir/typed"
 	mkfifo "$case_dir/typed"
 	exec {typing}<>"$case_dir/typed"
 	printf '%q ' vmm "$@" >>"$case_dir/commands"
 	echo >>"$case_dir/commands"
-	LAB_ATTEMPTS=1 $lab --timeout "${vmm_limit:-60}" -- \
-		--com3 console "$@" <"$case_dir/typed" >"$com3" 2>"$vmm_log" \
-		{typing}>&- &
+	LAB_ATTEMPTS=1 $lab --timeout "${vmm_limit:-60}" -- "$@" \
+		<"$case_dir/typed" >"$said" 2>"$vmm_log" {typing}>&- &
 	vmm_pid=$!
+}
+
+# vmm_start ARGS...: with COM3 as the console; $com3 is all it said.
+vmm_start() {
+	com3=$case_dir/com3
+	console_start "$com3" --com3 console "$@"
+}
+
+# direct_start APPEND ARGS...: the guest of $guest_kernel and $guest_initrd
+# without VTL2. The console is COM1; $com1 is all it said.
+direct_start() {
+	local append="console=ttyS0 quiet loglevel=4 $1"
+
+	shift
+	com1=$case_dir/com1
+	console_start "$com1" --com1 console -m 512M -p 2 \
+		--vtl0-kernel "$guest_kernel/vmlinuz" \
+		--vtl0-initrd "$guest_initrd" -c "$append" "$@"
 }
 
 send() { printf '%s\n' "$1" >&"$typing"; }
@@ -64,6 +83,33 @@ expect() {
 	vmm_running || vmm_reap
 	fail "no \`$1' within $2 s in ${file##*/}; last line:" \
 		"$(tail -n 1 "$file" | tr -d '\r')"
+}
+
+# says FILE REGEX [COUNT]: FILE has that many matching lines (at least one).
+says() {
+	local seen
+
+	seen=$(grep -aEc "$2" "$1" || true)
+	[ "$seen" = "${3-$seen}" ] && [ "$seen" -gt 0 ] ||
+		fail "\`$2' is there $seen times, not ${3-once or more}," \
+			"in ${1##*/}; last line: $(tail -n 1 "$1" | tr -d '\r')"
+}
+
+# One line of what the first disk's model counted, from a file of --stats.
+counters() { jq -c '.host.disks[0].nvme' "$1"; }
+
+# stats_to FILE: the running vmm's counters, then the daemon's tree; vmm has
+# --control $control --vtl2-vsock-path $vsock.
+stats_to() {
+	echo '{"id":1,"cmd":"stats"}' |
+		timeout 5 socat -t 2 - "UNIX-CONNECT:$control" >"$1" ||
+		fail "no answer on the control socket"
+	jq -e '.ok' "$1" >/dev/null || fail "stats: $(head -c 200 "$1")"
+	printf 'CONNECT 5\n{"path":"","depth":8}\n' |
+		timeout 10 socat -t 5 - "UNIX-CONNECT:$vsock" |
+		tail -n +2 >>"$1" || fail "no answer on the vsock"
+	jq -es '.[1].partition' "$1" >/dev/null ||
+		fail "inspect: $(sed 1d "$1" | head -c 200)"
 }
 
 # Sets $vmm_status; the lab's own failures end the case.
@@ -107,7 +153,7 @@ scan() {
 
 	bad+='|runtime error:|ERROR: [A-Za-z]*Sanitizer|Call Trace:'
 	grep -aEnH "$bad" "$case_dir"/* 2>/dev/null |
-		grep -v '/\(allowed\|commands\|output\):' |
+		grep -av '/\(allowed\|commands\|output\):' |
 		if [ -s "$case_dir/allowed" ]; then
 			grep -aEvf "$case_dir/allowed"
 		else

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The disk tests' work in VTL0. `job=NAME' on the command line chooses:
+# The disk tests' work in VTL0. `disk=PATH' on the command line is the disk,
+# /dev/sda without it; only that one is there. `job=NAME' chooses:
 #
 # write      64 MiB of mixed 4 KiB and 64 KiB blocks at depth 32, each with its
 #            CRC-32C, read back and verified; the whole disk's SHA-256
@@ -13,9 +14,13 @@ set -u
 fail() { echo "disk: $*"; exit 1; }
 
 job=$(sed -n 's/.*\bjob=\([^ ]*\).*/\1/p' /proc/cmdline)
-disk=/dev/sda
-wait_for $disk 20 || exit 1
-for seen in /sys/block/nvme* /dev/nvme* /sys/bus/pci/devices/*; do
+disk=$(sed -n 's/.*\bdisk=\([^ ]*\).*/\1/p' /proc/cmdline)
+wait_for "${disk:=/dev/sda}" 20 || exit 1
+case $disk in
+/dev/nvme*) hidden='/dev/sd*';;
+*) hidden='/sys/block/nvme* /dev/nvme* /sys/bus/pci/devices/*';;
+esac
+for seen in $hidden; do
 	[ ! -e "$seen" ] || fail "VTL0 sees $seen"
 done
 

@@ -101,8 +101,8 @@ static void without_igvm(void **state)
 	(void)state;
 	assert_int_equal(parse("--hv --vtl0-kernel k --vtl0-initrd i -c x=1 "
 			       "--vtl0-append y=2 -m 512M -p 2 --com1 stderr "
-			       "--com2 file=p --disk mem:1M --disk file:d,ro "
-			       "--control c --stats t --timeout 9"),
+			       "--com2 file=p --disk mem:1M "
+			       "--disk file:d,ro,sgl=off --control c --stats t --timeout 9"),
 			 OPTIONS_RUN);
 	assert_string_equal(line, "");
 	assert_null(options.igvm);
@@ -112,6 +112,8 @@ static void without_igvm(void **state)
 	assert_int_equal(options.nr_disks, 2);
 	assert_int_equal(options.disks[0].owner, OWNER_VTL0);
 	assert_true(options.disks[1].read_only);
+	assert_false(options.disks[0].no_sgl);
+	assert_true(options.disks[1].no_sgl);
 }
 
 static void sizes(void **state)
@@ -205,6 +207,8 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --disk file:", "--disk file:", "missing" },
 		{ "--igvm a --disk mem:1G,foo", "--disk", "uh-nvme" },
 		{ "--igvm a --disk mem:1G,uh,uh-nvme", "--disk", "once" },
+		{ "--igvm a --disk mem:1G,uh-nvme,sgl=on", "--disk",
+		  "sgl=off" },
 		{ "--igvm a --net foo", "--net foo", "expected [uh:]user" },
 		{ "--igvm a --net tap:", "--net tap:", "1 to 15" },
 		{ "--igvm a --net tap:sixteencharacter", "--net", "1 to 15" },

@@ -83,12 +83,16 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 		disk->read_only = true;
 		return NULL;
 	}
+	if (!strcmp(word, "sgl=off")) {
+		disk->no_sgl = true;
+		return NULL;
+	}
 	if (!strcmp(word, "uh"))
 		owner = OWNER_VTL2_SCSI;
 	else if (!strcmp(word, "uh-nvme"))
 		owner = OWNER_VTL2_NVME;
 	else
-		return "after the first comma come uh, uh-nvme or ro";
+		return "after the first comma come uh, uh-nvme, ro or sgl=off";
 	if (disk->owner != OWNER_VTL0)
 		return "uh and uh-nvme can be given once";
 	disk->owner = owner;

@@ -2,7 +2,8 @@
 /*
  * What --disk and --net say.
  *
- *	--disk BACK[,uh|,uh-nvme][,ro]	BACK: mem:SIZE or file:PATH
+ *	--disk BACK[,uh|,uh-nvme][,ro][,sgl=off]
+ *					BACK: mem:SIZE or file:PATH
  *	--net [uh:]BACK[,pcap=FILE]	BACK: user, consomme (= user), tap:NAME,
  *					pair or null
  *
@@ -29,6 +30,7 @@ struct disk_option {
 	uint64_t size;	  /* memory only; multiple of 512, not 0 */
 	enum device_owner owner;
 	bool read_only;
+	bool no_sgl; /* ",sgl=off": the controller knows PRPs only */
 };
 
 enum net_kind { NET_USER, NET_TAP, NET_PAIR, NET_NULL };

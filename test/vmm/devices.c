@@ -148,7 +148,7 @@ static int attach_disk(struct devices *d, unsigned int n, struct machine *m,
 	struct nvme_config config = {
 		.medium = disk->medium,
 		.read_only = disk->option->read_only,
-		.sgl = true,
+		.sgl = !disk->option->no_sgl,
 		.mdts = NVME_MDTS,
 		.io_queues = vps < NVME_MAX_IO_QUEUES ? vps :
 							NVME_MAX_IO_QUEUES,

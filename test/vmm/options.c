@@ -215,8 +215,8 @@ static const struct option_row rows[] = {
 	{ "--settings", "FILE", "settings of the paravisor, JSON",
 	  parse_settings, BOOT, NEEDS_IGVM },
 
-	{ "--disk", "BACK[,uh|,uh-nvme][,ro]", "NVMe disk; BACK is mem:SIZE or "
-	  "file:PATH; uh: to VTL2", parse_disk, DEVICES, REPEATS },
+	{ "--disk", "DISK", "NVMe disk, a controller of its own", parse_disk,
+	  DEVICES, REPEATS },
 	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
 	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS | NOT_YET },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
@@ -275,6 +275,9 @@ void options_help(FILE *out)
 		}
 	}
 	fputs("\n"
+	      "DISK: mem:SIZE or file:PATH, then any of ,uh-nvme or ,uh (VTL2's),"
+	      " ,ro\n"
+	      "  (read-only), ,sgl=off (the controller has no SGLs, only PRPs)\n"
 	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
 	      " quits),\n"
 	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"

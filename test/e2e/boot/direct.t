@@ -11,41 +11,11 @@ guest_initrd=build/guest/direct.cpio
 mkdir -p build/guest
 test/guest/mkguest -o "$guest_initrd" test/guest/direct.sh || exit 1
 
-# direct_start ENDING APPEND ARGS...: as vmm_start, but COM1 is what is typed on
-# and read: there is no COM3.
-direct_start() {
-	local append="console=ttyS0 quiet loglevel=4 ending=$1 $2"
-
-	shift 2
-	com1=$case_dir/com1
-	vmm_log=$case_dir/vmm.log
-	rm -f "$case_dir/typed"
-	mkfifo "$case_dir/typed"
-	exec {typing}<>"$case_dir/typed"
-	set -- -m 512M -p 2 --vtl0-kernel "$guest_kernel/vmlinuz" \
-		--vtl0-initrd "$guest_initrd" -c "$append" "$@"
-	printf '%q ' vmm --com1 console "$@" >>"$case_dir/commands"
-	echo >>"$case_dir/commands"
-	LAB_ATTEMPTS=1 $lab --timeout 60 -- --com1 console "$@" \
-		<"$case_dir/typed" >"$com1" 2>"$vmm_log" {typing}>&- &
-	vmm_pid=$!
-}
-
-# says FILE REGEX [COUNT]: FILE has that many matching lines (at least one).
-says() {
-	local seen
-
-	seen=$(grep -aEc "$2" "$1" || true)
-	[ "$seen" = "${3-$seen}" ] && [ "$seen" -gt 0 ] ||
-		fail "\`$2' is there $seen times, not ${3-once or more}," \
-			"in ${1##*/}"
-}
-
 case_direct() {
 	local disk=$PWD/$case_dir/disk now word=word_$RANDOM stats=$case_dir/stats
 
 	truncate -s 128M "$disk"
-	direct_start poweroff "first.$word" --disk "file:$disk" \
+	direct_start "ending=poweroff first.$word" --disk "file:$disk" \
 		--vtl0-append "second.$word" --stats "$stats"
 	expect '^direct: a word, please' 40 "$com1"
 	send "$word"
@@ -72,7 +42,7 @@ case_direct() {
 }
 
 case_direct_reboot() {
-	direct_start reboot '' --disk mem:64MB
+	direct_start ending=reboot --disk mem:64MB
 	vmm_end 0 50
 	says "$com1" '^first start, 2 VPs' 1
 	says "$com1" '^second start, 2 VPs' 1
@@ -84,7 +54,7 @@ case_direct_reboot() {
 
 case_direct_crash() {
 	allow 'Call Trace:'
-	direct_start crash panic=-1 --disk mem:64MB
+	direct_start 'ending=crash panic=-1' --disk mem:64MB
 	vmm_end 3 40
 	says "$com1" 'sysrq triggered crash'
 	# Linux leaves the address and the size of its last words in P3, P4.
@@ -93,7 +63,7 @@ case_direct_crash() {
 }
 
 case_direct_triple() {
-	direct_start triple reboot=t --disk mem:64MB
+	direct_start 'ending=triple reboot=t' --disk mem:64MB
 	vmm_end 3 40
 	says "$vmm_log" 'guest had a triple fault on VP [01]' 1
 }
@@ -123,6 +93,7 @@ case_direct_refused() {
 	head -c 100000 "$kernel" >"$case_dir/short"
 	refused '--vtl0-kernel .*/short: .*cut short' \
 		--vtl0-kernel "$case_dir/short"
+	rm -f "$case_dir/short"
 	refused '^vmm: -c and --vtl0-append: .*at most 2047' \
 		--vtl0-kernel "$kernel" -c "$long" --vtl0-append "$long"
 	refused '^vmm: --com3 none: needs --igvm' --vtl0-kernel "$kernel" \

@@ -18,16 +18,6 @@ guest_start() {
 		--vmbus-com1-serial "file=$com1"
 }
 
-# says FILE REGEX [COUNT]: FILE has that many matching lines (at least one).
-says() {
-	local seen
-
-	seen=$(grep -aEc "$2" "$1" || true)
-	[ "$seen" = "${3-$seen}" ] && [ "$seen" -gt 0 ] ||
-		fail "\`$2' is there $seen times, not ${3-once or more}," \
-			"in ${1##*/}"
-}
-
 # The demonstration of `make run', with a word it cannot know.
 case_run() {
 	local nonce sum release out=$case_dir/run status=0

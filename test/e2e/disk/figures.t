@@ -6,19 +6,6 @@
 
 memory_gate=$((48 << 10)) # KiB, the kernel included
 
-# stats_to FILE: the running vmm's counters, then the daemon's tree.
-stats_to() {
-	echo '{"id":1,"cmd":"stats"}' |
-		timeout 5 socat -t 2 - "UNIX-CONNECT:$control" >"$1" ||
-		fail "no answer on the control socket"
-	jq -e '.ok' "$1" >/dev/null || fail "stats: $(head -c 200 "$1")"
-	printf 'CONNECT 5\n{"path":"","depth":4}\n' |
-		timeout 10 socat -t 5 - "UNIX-CONNECT:$vsock" |
-		tail -n +2 >>"$1" || fail "no answer on the vsock"
-	jq -es '.[1].partition' "$1" >/dev/null ||
-		fail "inspect: $(sed 1d "$1" | head -c 200)"
-}
-
 # A signal is an interrupt raised in VTL0: by an action that goes with a return
 # to it, or by one of the hypercalls AssertVirtualInterrupt, SignalEventDirect.
 # A system call is any of the daemon's threads that run VPs, which do all of a

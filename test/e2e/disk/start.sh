@@ -22,14 +22,3 @@ disk_start() {
 		--vtl0-append "console=ttyS0 quiet loglevel=4 job=$job" \
 		--vmbus-com1-serial "file=$com1" --stats "$stats" "$@"
 }
-
-# says FILE REGEX
-says() {
-	grep -aEq "$2" "$1" || fail "no \`$2' in ${1##*/}; last line:" \
-		"$(tail -n 1 "$1" | tr -d '\r')"
-}
-
-# One line of what the first disk's model counted.
-counters() {
-	jq -c '.host.disks[0].nvme' "$1"
-}
