@@ -203,6 +203,21 @@ run_case() {
 	[ -z "$found" ] || head -n 5 <<<"$found" | sed 's/^/# unexpected: /'
 }
 
+# refused REGEX ARGS...: vmm refuses these with status 2 and one line that
+# matches; nothing is started.
+refused() {
+	local line=$1 status=0
+
+	shift
+	timeout 20 build/host/vmm "$@" >"$case_dir/out" 2>"$case_dir/said" \
+		</dev/null || status=$?
+	[ $status = 2 ] || fail "status $status instead of 2: $*"
+	[ "$(wc -l <"$case_dir/said")" = 1 ] && [ ! -s "$case_dir/out" ] ||
+		fail "not one line: $(cat "$case_dir/out" "$case_dir/said")"
+	grep -Eq -- "$line" "$case_dir/said" ||
+		fail "no \`$line' in: $(cat "$case_dir/said")"
+}
+
 # run_cases 'NAME: DESCRIPTION'...
 run_cases() {
 	local each

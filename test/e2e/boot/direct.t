@@ -7,15 +7,24 @@
 for_flavour debug
 
 guest_kernel=$(test/guest/kernel guest) || exit 1
-guest_initrd=build/guest/direct.cpio
+checks=build/guest/direct.cpio
+endings=build/guest/ending.cpio
 mkdir -p build/guest
-test/guest/mkguest -o "$guest_initrd" test/guest/direct.sh || exit 1
+test/guest/mkguest -o "$checks" test/guest/direct.sh || exit 1
+test/guest/mkguest -o "$endings" test/guest/ending.sh || exit 1
+
+# ends NAME APPEND: a guest that ends in the way of this name.
+ends() {
+	guest_initrd=$endings
+	direct_start "disk=/dev/nvme0n1 ending=$1 $2" --disk mem:64MB
+}
 
 case_direct() {
 	local disk=$PWD/$case_dir/disk now word=word_$RANDOM stats=$case_dir/stats
 
 	truncate -s 128M "$disk"
-	direct_start "ending=poweroff first.$word" --disk "file:$disk" \
+	guest_initrd=$checks
+	direct_start "first.$word" --disk "file:$disk" \
 		--vtl0-append "second.$word" --stats "$stats"
 	expect '^direct: a word, please' 40 "$com1"
 	send "$word"
@@ -42,7 +51,7 @@ case_direct() {
 }
 
 case_direct_reboot() {
-	direct_start ending=reboot --disk mem:64MB
+	ends reboot ''
 	vmm_end 0 50
 	says "$com1" '^first start, 2 VPs' 1
 	says "$com1" '^second start, 2 VPs' 1
@@ -54,7 +63,7 @@ case_direct_reboot() {
 
 case_direct_crash() {
 	allow 'Call Trace:'
-	direct_start 'ending=crash panic=-1' --disk mem:64MB
+	ends crash panic=-1
 	vmm_end 3 40
 	says "$com1" 'sysrq triggered crash'
 	# Linux leaves the address and the size of its last words in P3, P4.
@@ -63,23 +72,9 @@ case_direct_crash() {
 }
 
 case_direct_triple() {
-	direct_start 'ending=triple reboot=t' --disk mem:64MB
+	ends triple reboot=t
 	vmm_end 3 40
 	says "$vmm_log" 'guest had a triple fault on VP [01]' 1
-}
-
-# refused REGEX ARGS...: one line, and nothing is started.
-refused() {
-	local line=$1 status=0
-
-	shift
-	timeout 20 build/host/vmm "$@" >"$case_dir/out" 2>"$case_dir/said" \
-		</dev/null || status=$?
-	[ $status = 2 ] || fail "status $status instead of 2: $*"
-	[ "$(wc -l <"$case_dir/said")" = 1 ] && [ ! -s "$case_dir/out" ] ||
-		fail "not one line: $(cat "$case_dir/out" "$case_dir/said")"
-	grep -Eq -- "$line" "$case_dir/said" ||
-		fail "no \`$line' in: $(cat "$case_dir/said")"
 }
 
 case_direct_refused() {
@@ -88,8 +83,7 @@ case_direct_refused() {
 	long=$(printf '%2000s' '' | tr ' ' x)
 	refused '^vmm: --igvm: missing' -m 512M
 	refused '^vmm: --vtl0-kernel .*/none: ' --vtl0-kernel "$case_dir/none"
-	refused "--vtl0-kernel $guest_initrd: .*no bzImage" \
-		--vtl0-kernel "$guest_initrd"
+	refused "--vtl0-kernel $checks: .*no bzImage" --vtl0-kernel "$checks"
 	head -c 100000 "$kernel" >"$case_dir/short"
 	refused '--vtl0-kernel .*/short: .*cut short' \
 		--vtl0-kernel "$case_dir/short"
