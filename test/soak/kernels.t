@@ -10,6 +10,7 @@ test/guest/mkguest -o "$guest_initrd" test/guest/ending.sh || exit 1
 
 case_newer() {
 	local tree source version com1=$case_dir/com1
+	local image=build/$FLAVOUR/newer.igvm
 
 	source=$(rootfs/sources/fetch linux-newer) || fail "no source"
 	version=$(awk '$1 == "linux-newer" { sub(/-.*/, "", $2); print $2 }' \
@@ -20,9 +21,9 @@ case_newer() {
 		"build/$FLAVOUR/paravisor-$FLAVOUR.igvm" \
 		>"$case_dir/build.log" 2>&1 ||
 		fail "it does not build: $(tail -n 1 "$case_dir/build.log")"
-	cp "$tree/build/$FLAVOUR/paravisor-$FLAVOUR.igvm" "$case_dir/image"
+	cp "$tree/build/$FLAVOUR/paravisor-$FLAVOUR.igvm" "$image"
 	rm -rf "$tree"
-	vmm_start --igvm "$case_dir/image" -m 1GB -p 2 -c loglevel=7 \
+	vmm_start --igvm "$image" -m 1GB -p 2 -c loglevel=7 \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" --disk mem:64MB,uh-nvme \
 		--vtl0-append 'console=ttyS0 quiet loglevel=4 ending=reboot' \
