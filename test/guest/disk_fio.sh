@@ -5,8 +5,8 @@
 #
 # write      64 MiB of mixed 4 KiB and 64 KiB blocks at depth 32, each with its
 #            CRC-32C, read back and verified; the whole disk's SHA-256
-# both       on the first disk, the same after another start: verified without a
-#            write; the second disk must refuse writes
+# again      the same after another start: verified without a write
+# both       again on the first disk; the second disk must refuse writes
 # figures    random reads of 4 KiB at depth 1 and 32, a line before and after
 #            each, with time for the host to take its counters
 set -u
@@ -78,6 +78,7 @@ figures() {
 
 case $job in
 write) verify_job --do_verify=1; whole_disk;;
+again) again;;
 both)
 	wait_for /dev/sdb 20 || exit 1
 	disk=$(by_lun 0) || { echo "$disk"; exit 1; }
