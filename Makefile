@@ -194,7 +194,7 @@ igvm_library := $(filter-out igvm/build.c igvm/dump.c igvm/shim%.c, \
 igvm-build_sources := igvm/build.c $(igvm_library)
 igvm-dump_sources := igvm/dump.c $(igvm_library)
 -include igvm/sources.mk test/vmm/sources.mk test/lab/sources.mk \
-	test/stress/sources.mk
+	test/stress/sources.mk test/bench/sources.mk
 
 define host_program
 build/host/$(1): $(call object,host,$($(1)_sources))
@@ -277,6 +277,8 @@ test:
 	@MAKE="$(MAKE)" test/check/test
 soak: all $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/soak/run,test/soak/run $(T))
+bench: all build/guest/tiny build/host/instructions.so \
+		$(patsubst %,build/host/%,$(host_programs))
 bench bench-compare:
 	$(call owned,test/bench/run,test/bench/run $@ "$(T)" "$(BASE)")
 fuzz:

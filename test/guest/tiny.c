@@ -12,7 +12,8 @@
  * line:
  *
  *	cases=V-01,S-*		these rows only; a star at the end stands for
- *				any rest, a minus in front takes away
+ *				any rest, a minus in front takes away; B-* (what
+ *				things cost) run only when they are named
  *	repeat=N		each one so often
  *	times=1			how long each one took
  *	go=1			waits for a byte from COM1 first
@@ -43,7 +44,7 @@ void tiny_main(const struct linux_boot_params *bp);
 
 static const struct tiny_case *const lists[] = {
 	platform_cases, cpu_cases, vmbus_cases, feature_cases, ring_cases,
-	scsi_cases, isolation_cases,
+	scsi_cases, isolation_cases, cost_cases,
 };
 #define NR_LISTS (sizeof(lists) / sizeof(lists[0]))
 
@@ -173,14 +174,14 @@ static bool matches(const char *pattern, const char *id)
 	       (!*id && (*pattern == ',' || *pattern == ' ' || !*pattern));
 }
 
-static bool chosen(const char *id)
+static bool chosen(const struct tiny_case *list, const char *id)
 {
 	const char *at = option("cases");
-	bool yes;
+	bool yes = list != cost_cases;
 
 	if (!at)
-		return true;
-	yes = *at == '-';
+		return yes;
+	yes &= *at == '-';
 	while (*at && *at != ' ') {
 		bool take = *at != '-';
 
@@ -231,7 +232,7 @@ static unsigned int for_all(bool running)
 
 	for (size_t i = 0; i < NR_LISTS; i++)
 		for (const struct tiny_case *c = lists[i]; c->id; c++)
-			if (chosen(c->id) && ++n && running)
+			if (chosen(lists[i], c->id) && ++n && running)
 				run(c, n);
 	return n;
 }
