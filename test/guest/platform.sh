@@ -2,7 +2,8 @@
 #
 # What the platform is to the guest: tables, clocks, memory, CPUs, interrupts.
 # It says what it finds, one `name: value' a line, and the case file judges.
-# `quick' on the command line: CPUs and memory only.
+# `quick' on the command line: CPUs and memory only, and the disk's SHA-256 with
+# `disk'.
 set -u
 
 say() { echo "platform: $*"; }
@@ -24,6 +25,10 @@ for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
 	n=${cpu##*/cpu}
 	taskset $((1 << n)) sleep 0.1 && say "ran on $n"
 done
+if grep -qw disk /proc/cmdline; then
+	wait_for /dev/sda 20 || exit 1
+	say "disk $(sha256sum </dev/sda | cut -d ' ' -f 1)"
+fi
 ! grep -qw quick /proc/cmdline || exit 0
 
 # Memory above 4 GiB is in use, not only known.

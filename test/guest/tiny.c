@@ -8,6 +8,7 @@
  *
  *	entry -> page tables, IDT, APIC -> ACPI -> Hyper-V -> cases -> S5
  *
+ * How long the way to the cases took is the first line, "# up in N ms".
  * A test's name is the row of the requirements it shows. Words of the command
  * line:
  *
@@ -35,12 +36,13 @@
 #define RAM_BASE 0x1000000u
 #define RESET_PORT 0xcf9
 #define RESET 6
+#define TIME_PER_MS (HV_REF_TIME_HZ / 1000)
 
 /* Where the second start finds that it is one: RAM that no loader uses. */
 #define RESTARTED ((volatile uint64_t *)0x90000)
 #define RESTARTED_MAGIC 0x7265737461727432ull
 
-void tiny_main(const struct linux_boot_params *bp);
+void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks);
 
 static const struct tiny_case *const lists[] = {
 	platform_cases, cpu_cases, vmbus_cases, feature_cases, ring_cases,
@@ -51,6 +53,7 @@ static const struct tiny_case *const lists[] = {
 static const char *command_line = "";
 static bool failed;
 static uint64_t next_page, last_page;
+static uint64_t entered; /* reference time */
 extern const uint8_t tiny_end[];
 
 /* ---- bytes ---- */
@@ -221,7 +224,7 @@ static void run(const struct tiny_case *c, unsigned int number)
 		next_page = mark;
 	}
 	if (option_number("times", 0))
-		print("# %lu ms\n", (hv_time() - start) / 10000);
+		print("# %lu ms\n", (hv_time() - start) / TIME_PER_MS);
 	print("%sok %u - %s %s\n", failed ? "not " : "", number, c->id,
 	      c->text);
 }
@@ -249,11 +252,12 @@ static void run_all(void)
 {
 	uint64_t start;
 
+	print("# up in %lu ms\n", (hv_time() - entered) / TIME_PER_MS);
 	wait_for_go();
 	start = hv_time();
 	print("1..%u\n", for_all(false));
 	for_all(true);
-	print("# %lu ms\n", (hv_time() - start) / 10000);
+	print("# %lu ms\n", (hv_time() - start) / TIME_PER_MS);
 	if (!option_number("restart", 0))
 		return;
 	*RESTARTED = RESTARTED_MAGIC;
@@ -262,7 +266,7 @@ static void run_all(void)
 		relax();
 }
 
-void tiny_main(const struct linux_boot_params *bp)
+void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks)
 {
 	uint64_t line = le32_to_cpu(bp->hdr.cmd_line_ptr);
 
@@ -270,6 +274,8 @@ void tiny_main(const struct linux_boot_params *bp)
 		command_line = (const char *)line;
 	find_ram(bp);
 	cpu_init();
+	entered = hv_time() -
+		  (ticks() - entry_ticks) * TIME_PER_MS / ticks_per_ms();
 	if (!acpi_init(le64_to_cpu(bp->acpi_rsdp_addr)))
 		print("# no ACPI tables\n");
 	if (*RESTARTED == RESTARTED_MAGIC) {

@@ -85,7 +85,7 @@ static void x_06(void)
 {
 	uint64_t before = this_vp()->interrupts[STORM_VECTOR];
 	uint32_t n = (uint32_t)option_number("interrupts", 200), i = 0;
-	uint64_t end = deadline(10000);
+	uint64_t end = deadline(10000 + n * 100);
 
 	CHECK(nr_vps > 1);
 	storm_left = n;
@@ -114,6 +114,24 @@ static uint64_t kept_value(uint32_t n)
 {
 	/* All of them take 16 bits. */
 	return 0x1100u + 0x101u * n;
+}
+
+/* What is read back: BS, B2 and B0 among the bits that are always 1. No
+ * breakpoint is on, so it is nobody's but ours. */
+#define DR6_PATTERN 0xffff4ff5ull
+#define DR6_RESET 0xffff0ff0ull
+
+static void set_dr6(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
+static uint64_t dr6(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
 }
 
 static void set_debug(uint64_t pattern)
@@ -159,11 +177,77 @@ static void general_over_exits(uint64_t n, uint64_t seen[12])
 		  "r14", "r15", "cc", "memory");
 }
 
+/* ---- vector registers: no code of the compiler touches them ---- */
+
+#define CR0_MP (1ull << 1)
+#define CR0_EM (1ull << 2)
+#define CR4_OSFXSR (1ull << 9)
+#define CR4_OSXSAVE (1ull << 18)
+#define LEAF1_ECX_XSAVE (1u << 26)
+#define XCR0_X87 1u
+#define XCR0_X87_SSE 3u
+#define ALL_XMM "0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15"
+#define XMM_WORDS (16 * 2)
+
+static void xmm_load(const uint64_t word[XMM_WORDS])
+{
+	__asm__ volatile(".irp n," ALL_XMM "\n\t"
+			 "movdqu 16*\\n(%0), %%xmm\\n\n\t.endr"
+			 : : "r"(word) : "memory");
+}
+
+static void xmm_store(uint64_t word[XMM_WORDS])
+{
+	__asm__ volatile(".irp n," ALL_XMM "\n\t"
+			 "movdqu %%xmm\\n, 16*\\n(%0)\n\t.endr"
+			 : : "r"(word) : "memory");
+}
+
+static void set_xcr0(uint32_t value)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"(value), "d"(0) : "memory");
+}
+
+static uint32_t xcr0(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return low;
+}
+
+static bool has_xsave(void)
+{
+	return cpuid(1, 0).ecx & LEAF1_ECX_XSAVE;
+}
+
+/* On; or off, as the guest is the rest of the time. */
+static void vectors(bool on)
+{
+	uint64_t cr0, cr4, bits = CR4_OSFXSR;
+
+	if (has_xsave())
+		bits |= CR4_OSXSAVE;
+	if (!on && has_xsave())
+		set_xcr0(XCR0_X87);
+	__asm__ volatile("mov %%cr0, %0; mov %%cr4, %1" : "=r"(cr0), "=r"(cr4));
+	cr0 = (cr0 & ~CR0_EM) | CR0_MP;
+	cr4 = on ? cr4 | bits : cr4 & ~bits;
+	__asm__ volatile("mov %0, %%cr0; mov %1, %%cr4" : : "r"(cr0), "r"(cr4));
+	if (on && has_xsave())
+		set_xcr0(XCR0_X87_SSE);
+}
+
 static void x_08(void)
 {
 	uint32_t n = (uint32_t)option_number("exits", 500);
 	uint64_t old[NR_KEPT], value, seen[12];
+	uint64_t xmm[XMM_WORDS], xmm_seen[XMM_WORDS];
 
+	vectors(true);
+	for (uint32_t i = 0; i < XMM_WORDS; i++)
+		xmm[i] = PATTERN + 0x0101010101ull * (i + 1);
+	xmm_load(xmm);
 	for (uint32_t i = 0; i < NR_KEPT; i++) {
 		CHECK(msr_read(kept_msrs[i], &old[i]));
 		CHECK(msr_write(kept_msrs[i], kept_value(i)));
@@ -171,6 +255,8 @@ static void x_08(void)
 		CHECK_IS(value, kept_value(i));
 	}
 	set_debug(PATTERN >> 8);
+	set_dr6(DR6_PATTERN);
+	CHECK_IS(dr6(), DR6_PATTERN);
 	__asm__ volatile("mov %0, %%cr2" : : "r"(0x123456789aull));
 	for (uint32_t i = 0; i < n; i++)
 		exit_of_each_kind(i);
@@ -180,12 +266,19 @@ static void x_08(void)
 	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
 	CHECK_IS(value, 0x123456789aull);
 	CHECK(debug_is(PATTERN >> 8));
+	CHECK_IS(dr6(), DR6_PATTERN);
+	xmm_store(xmm_seen);
+	for (uint32_t i = 0; i < XMM_WORDS; i++)
+		CHECK_IS(xmm_seen[i], xmm[i]);
+	CHECK(!has_xsave() || xcr0() == XCR0_X87_SSE);
 	for (uint32_t i = 0; i < NR_KEPT; i++) {
 		CHECK(msr_read(kept_msrs[i], &value));
 		CHECK_IS(value, kept_value(i));
 		CHECK(msr_write(kept_msrs[i], old[i]));
 	}
 	set_debug(0);
+	set_dr6(DR6_RESET);
+	vectors(false);
 }
 
 /* ---- VPs and ports ---- */

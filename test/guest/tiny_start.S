@@ -54,6 +54,9 @@ header_end:
 	.globl tiny_start
 tiny_start:
 	cld
+	rdtsc				/* how soon we are up counts from here */
+	shl $32, %rdx
+	lea (%rax,%rdx), %rbp
 	mov %rsi, %rbx
 	mov $tiny_bss, %rdi
 	mov $tiny_end, %rcx
@@ -64,6 +67,7 @@ tiny_start:
 	mov $tiny_vps + STACK_SIZE, %rsp
 	mov $tiny_main, %rax
 	mov %rbx, %rdi
+	mov %rbp, %rsi
 enter:	/* C at RAX, in our own segments. */
 	lgdt gdt_pointer(%rip)
 	mov $SELECTOR_DATA, %ecx

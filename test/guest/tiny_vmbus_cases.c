@@ -445,6 +445,6 @@ const struct tiny_case vmbus_cases[] = {
 	{ "U-08", "RNDIS at any offset", NULL,
 	  "there is no NIC yet" },
 	{ "W-32", "2047 channels", NULL,
-	  "settings name 4 controllers at most" },
+	  "settings name 4 controllers: relay_limit_test has 2047" },
 	{ 0 },
 };

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -408,32 +407,6 @@ static void half_sent_gpadl_survives_revoke(void **state)
 	world_end(&w);
 }
 
-static void as_many_channels_as_ids(void **state)
-{
-	struct guest_driver *g = guest_driver_create(16, 1, 0);
-	struct vmbus_device *dev = calloc(VMBUS_MAX_CHANNELS + 1,
-					  sizeof(*dev));
-	struct vmbus_offer_channel last;
-	unsigned int n;
-
-	(void)state;
-	assert_non_null(dev);
-	for (unsigned int i = 0; i <= VMBUS_MAX_CHANNELS; i++) {
-		dev[i] = echo_device(0).dev;
-		dev[i].revoked = NULL;
-		dev[i].order = i;
-		assert_int_equal(vmbus_offer(g->server, &dev[i]),
-				 i < VMBUS_MAX_CHANNELS ? 0 : -ENOSPC);
-	}
-	assert_int_equal(guest_contact(g, VMBUS_VERSION_COPPER, 0, 0), 0);
-	assert_int_equal(guest_request_offers(g, &n, &last, 1), 0);
-	assert_int_equal(n, VMBUS_MAX_CHANNELS);
-	for (unsigned int i = 0; i < VMBUS_MAX_CHANNELS; i++)
-		vmbus_revoke(&dev[i]);
-	guest_driver_destroy(g);
-	free(dev);
-}
-
 /* Sub-channels. */
 
 static void subchannels_live_with_their_primary(void **state)
@@ -616,7 +589,6 @@ int main(void)
 		cmocka_unit_test(V_07_offers_are_complete_and_stable),
 		cmocka_unit_test(devices_come_and_go),
 		cmocka_unit_test(half_sent_gpadl_survives_revoke),
-		cmocka_unit_test(as_many_channels_as_ids),
 		cmocka_unit_test(subchannels_live_with_their_primary),
 		cmocka_unit_test(subchannels_end_with_the_connection),
 		cmocka_unit_test(a_deaf_client_stops_itself),

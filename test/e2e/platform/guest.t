@@ -2,29 +2,9 @@
 # An unmodified kernel in VTL0 looks at its platform. One start serves most
 # cases; what it said is judged piece by piece.
 . test/e2e/lib.sh
+. test/e2e/platform/start.sh
 
-guest_kernel=$(test/guest/kernel guest) || exit 1
-guest_initrd=build/guest/platform.cpio
-mkdir -p build/guest
-musl-gcc -static -O2 -D_GNU_SOURCE -o build/guest/platform_io test/guest/platform_io.c ||
-	exit 1
-test/guest/mkguest -o "$guest_initrd" \
-	--add "$PWD/build/guest/platform_io:/bin/platform_io" \
-	test/guest/platform.sh || exit 1
 start_dir=build/log/$area/start
-
-# platform_start APPEND ARGS...
-platform_start() {
-	local append=$1
-
-	shift
-	com1=$PWD/$case_dir/com1
-	vmm_limit=90 vmm_start --igvm "$igvm" -c loglevel=7 \
-		--vtl0-kernel "$guest_kernel/vmlinuz" \
-		--vtl0-initrd "$guest_initrd" \
-		--vtl0-append "console=ttyS0 quiet loglevel=4 $append" \
-		--vmbus-com1-serial "file=$com1" "$@"
-}
 
 # said REGEX: the guest of the long start did.
 said() {
@@ -135,23 +115,9 @@ case_instructions() {
 		fail "COM2 lost what rep outsb sent"
 }
 
-# cpus N IDS ARGS...: all come up, with these APIC ids, and run.
-cpus() {
-	local n=$1 ids=$2 i
-
-	shift 2
-	platform_start quick -m 512MB -p "$n" "$@"
-	vmm_end 0 60
-	grep -aq "^platform: cpus $n\b" "$com1" || fail "not $n CPUs"
-	grep -aq "^platform: apicids $ids " "$com1" || fail "not APIC ids $ids"
-	for ((i = 0; i < n; i++)); do
-		grep -aq "^platform: ran on $i\b" "$com1" ||
-			fail "CPU $i does not run"
-	done
-}
-case_one_vp() { cpus 1 0; }
-case_four_vps() { cpus 4 '0 1 2 3'; }
-case_apic_ids() { cpus 3 '0 2 4' --apic-ids even; }
+case_one_vp() { cpus 1 0 ''; }
+case_four_vps() { cpus 4 '0 1 2 3' ''; }
+case_apic_ids() { cpus 3 '0 2 4' '' --apic-ids even; }
 
 run_cases 'start: the guest with 2 VPs and 3 GiB runs its script' \
 	'tables: iasl reads the guest'"'"'s ACPI tables without a warning' \

@@ -14,5 +14,14 @@ case_guest() {
 	tap_complete
 }
 
-run_cases 'guest: the tiny guest starts, runs its cases and powers off'
+case_up() {
+	local up
+
+	up=$(sed -n 's/^# up in \([0-9]*\) ms.*/\1/p' "$tap")
+	[ -n "$up" ] || fail "the guest does not say how soon it was up"
+	[ "$up" -lt 1000 ] || fail "up in $up ms"
+}
+
+run_cases 'guest: the tiny guest starts, runs its cases and powers off' \
+	'up: from its entry to the first line in less than a second'
 run_rows
