@@ -219,6 +219,16 @@ void reactor_post(struct reactor *r, struct reactor_call *call)
 		reactor_wake(r);
 }
 
+void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
+{
+	if (reactor_is_current(r)) {
+		fn(arg);
+		return;
+	}
+	pv_bug(current, current->vp, r->vp); /* two could wait for each other */
+	reactor_calls_wait(r, fn, arg);
+}
+
 /* Timers. */
 
 void reactor_timer_arm(struct reactor *r, struct reactor_timer *timer,

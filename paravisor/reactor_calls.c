@@ -74,7 +74,7 @@ static void run_waited(struct reactor_call *call)
 	pthread_mutex_unlock(&waited->lock);
 }
 
-void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
+void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg)
 {
 	struct waited_call waited = {
 		.call = { .fn = run_waited },
@@ -82,10 +82,6 @@ void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
 		.arg = arg,
 	};
 
-	if (reactor_is_current(r)) {
-		fn(arg);
-		return;
-	}
 	pthread_mutex_init(&waited.lock, NULL);
 	pthread_cond_init(&waited.done_changed, NULL);
 	reactor_post(r, &waited.call);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The posted calls of a reactor: a queue of many writers and one reader,
- * without a lock. Whoever implements pv/reactor.h has one of these; its
- * reactor_run() is here, too.
+ * without a lock. Whoever implements pv/reactor.h has one of these.
  */
 #ifndef REACTOR_CALLS_H
 #define REACTOR_CALLS_H
@@ -20,5 +19,8 @@ bool reactor_calls_push(struct reactor_calls *calls, struct reactor_call *call);
 /* Runs what was in the queue, in the order of posting; returns how many. The
  * reactor's thread. */
 unsigned int reactor_calls_run(struct reactor_calls *calls);
+
+/* reactor_run() on a thread that is not the reactor's: posts and waits. */
+void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg);
 
 #endif

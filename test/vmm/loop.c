@@ -113,6 +113,14 @@ void reactor_post(struct reactor *loop, struct reactor_call *call)
 		loop_wake(loop);
 }
 
+void reactor_run(struct reactor *loop, void (*fn)(void *arg), void *arg)
+{
+	if (reactor_is_current(loop))
+		fn(arg);
+	else
+		reactor_calls_wait(loop, fn, arg);
+}
+
 /* Timers. */
 
 void reactor_timer_arm(struct reactor *loop, struct reactor_timer *timer,
