@@ -4,7 +4,8 @@
  * exchange about the guest, over a VMBus message pipe.
  *
  * Source: the get_protocol crate of OpenVMM (the public definition of it).
- * Only what is used here: version, time, and the notifications to the host.
+ * Only what is used here: version, time, the notifications to the host, and
+ * changes of VTL2's settings.
  * Directions are named after the *receiver*: a host notification goes from
  * VTL2 to the host.
  */
@@ -47,9 +48,16 @@ enum get_type {
 enum get_notification {
 	GET_POWER_OFF = 1,
 	GET_RESET = 2,
+	GET_MODIFY_SETTINGS_COMPLETED = 6,
 	GET_START_VTL0_COMPLETED = 7,
 	GET_VTL_CRASH = 8,
 	GET_TRIPLE_FAULT = 9,
+};
+
+/* Ids of guest notifications. */
+enum get_guest_notification {
+	GET_MODIFY_SETTINGS = 5,      /* all in one message */
+	GET_MODIFY_SETTINGS_REV1 = 6, /* in pieces */
 };
 
 /* Ids of host requests; a response has the id of its request. */
@@ -131,5 +139,49 @@ _Static_assert(sizeof(struct get_triple_fault) == 16,
 	       "TripleFaultNotification");
 
 #define GET_FAULT_UNRECOVERABLE_EXCEPTION 1u
+
+/*
+ * New settings: JSON text, whole or in pieces that follow each other; one
+ * update at a time. When the last piece has come VTL2 answers with one
+ * GET_MODIFY_SETTINGS_COMPLETED, which names nothing that it could be told
+ * from another by.
+ */
+
+/* `size` bytes of text follow, to the message's end. */
+struct get_modify_settings {
+	struct get_header header;
+	le32 size;
+} __packed;
+_Static_assert(sizeof(struct get_modify_settings) == 8,
+	       "ModifyVtl2SettingsNotification");
+
+/* `size` bytes of text follow, to the message's end. */
+struct get_modify_settings_rev1 {
+	struct get_header header;
+	le32 size;  /* of this piece */
+	le32 state; /* enum get_payload_state */
+} __packed;
+_Static_assert(sizeof(struct get_modify_settings_rev1) == 12,
+	       "ModifyVtl2SettingsRev1Notification");
+
+enum get_payload_state {
+	GET_PAYLOAD_END = 0,  /* the last piece */
+	GET_PAYLOAD_MORE = 1, /* others follow */
+};
+
+/* Text of one message: the public limit of payloads cut in pieces. */
+#define GET_PAYLOAD_MAX 8192u
+/* All pieces together: ours. */
+#define GET_SETTINGS_MAX 65536u
+
+struct get_modify_settings_completed {
+	struct get_header header;
+	le32 status;	  /* 0 = applied, 1 = failed */
+	le32 result_size; /* of the text that follows: what was wrong */
+} __packed;
+_Static_assert(sizeof(struct get_modify_settings_completed) == 12,
+	       "ModifyVtl2SettingsCompleteNotification");
+
+#define GET_RESULT_MAX 1024u /* ours: text of a result */
 
 #endif
