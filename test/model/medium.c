@@ -3,14 +3,17 @@
  * Medium, theory of operation
  *
  * Memory is an anonymous mapping without reservation: pages come with the
- * first write. A file is used through the page cache with pread(2) and
- * pwrite(2); flush is fdatasync(2). Zeroing punches a hole; a file system or
- * device that cannot do that gets zeros written.
+ * first write. It lies at the beginning of so much address space as it may
+ * grow to, because other threads use it while it does; what was opened once
+ * stays open when it shrinks. A file is used through the page cache with
+ * pread(2) and pwrite(2); flush is fdatasync(2). Zeroing punches a hole; a file
+ * system or device that cannot do that gets zeros written.
  *
  * A file is held with flock(2): shared if it is only read, else exclusive.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,23 +21,45 @@
 #include <unistd.h>
 
 #include "medium.h"
+#include "reservation.h"
 
 #define ZERO_CHUNK 65536u
 #define PAGE_SIZE 4096ull
 
 struct medium {
-	uint64_t size;
+	_Atomic uint64_t size;
 	uint8_t *memory; /* or */
 	int fd;
+	uint64_t space, open; /* of memory: reserved, and usable so far */
+	struct reservation reservation;
 };
 
 static struct medium *allocate(void)
 {
 	struct medium *medium = calloc(1, sizeof(*medium));
 
-	if (medium)
+	if (medium) {
 		medium->fd = -1;
+		pthread_mutex_init(&medium->reservation.lock, NULL);
+	}
 	return medium;
+}
+
+static uint64_t whole_pages(uint64_t size)
+{
+	return (size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+}
+
+static int open_memory(struct medium *m, uint64_t size)
+{
+	size = whole_pages(size);
+	if (size <= m->open)
+		return 0;
+	if (mprotect(m->memory + m->open, size - m->open,
+		     PROT_READ | PROT_WRITE) < 0)
+		return -errno;
+	m->open = size;
+	return 0;
 }
 
 int medium_memory(uint64_t size, struct medium **medium)
@@ -44,10 +69,14 @@ int medium_memory(uint64_t size, struct medium **medium)
 	if (!m)
 		return -ENOMEM;
 	m->size = size;
-	m->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	m->space = size > MEDIUM_MEMORY_LIMIT ? whole_pages(size) :
+						MEDIUM_MEMORY_LIMIT;
+	m->memory = mmap(NULL, m->space, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (m->memory == MAP_FAILED) {
-		free(m);
+	if (m->memory == MAP_FAILED)
+		m->memory = NULL;
+	if (!m->memory || open_memory(m, size)) {
+		medium_close(m);
 		return -ENOMEM;
 	}
 	*medium = m;
@@ -97,10 +126,16 @@ void medium_close(struct medium *medium)
 	if (!medium)
 		return;
 	if (medium->memory)
-		munmap(medium->memory, medium->size);
+		munmap(medium->memory, medium->space);
 	if (medium->fd >= 0)
 		close(medium->fd);
+	pthread_mutex_destroy(&medium->reservation.lock);
 	free(medium);
+}
+
+struct reservation *medium_reservation(struct medium *medium)
+{
+	return &medium->reservation;
 }
 
 uint64_t medium_size(const struct medium *medium)
@@ -183,6 +218,27 @@ int medium_zero(struct medium *medium, uint64_t offset, uint64_t len)
 		len -= n;
 	}
 	return err;
+}
+
+int medium_resize(struct medium *medium, uint64_t size)
+{
+	uint64_t old = medium->size;
+	int err;
+
+	if (!size || size % MEDIUM_BLOCK ||
+	    (medium->memory && size > medium->space))
+		return -EINVAL;
+	if (!medium->memory && ftruncate(medium->fd, (off_t)size) < 0)
+		return -errno;
+	if (medium->memory) {
+		err = open_memory(medium, size);
+		if (err)
+			return err;
+		if (size < old)
+			zero_memory(medium->memory, size, old - size);
+	}
+	medium->size = size;
+	return 0;
 }
 
 int medium_flush(struct medium *medium)

@@ -16,6 +16,10 @@
 #define MEDIUM_BLOCK 512u
 
 struct medium;
+struct reservation;
+
+/* The biggest that memory grows to, unless it begins bigger. */
+#define MEDIUM_MEMORY_LIMIT (64ull << 30)
 
 /* Memory that reads as zeros until it is written. -ENOMEM. */
 int medium_memory(uint64_t size, struct medium **medium);
@@ -27,6 +31,13 @@ int medium_file(const char *path, bool read_only, struct medium **medium);
 void medium_close(struct medium *medium); /* NULL is harmless */
 
 uint64_t medium_size(const struct medium *medium);
+/* Another size; what is cut off is lost, what is new reads as zeros. -EINVAL:
+ * 0, not whole blocks or beyond MEDIUM_MEMORY_LIMIT; -errno of the file. An
+ * access that is under way, or comes later, beyond the new end fails or reads
+ * zeros. */
+int medium_resize(struct medium *medium, uint64_t size);
+/* Who may do what with the medium: all controllers that have it share this. */
+struct reservation *medium_reservation(struct medium *medium);
 int medium_read(struct medium *medium, uint64_t offset, void *to, size_t len);
 int medium_write(struct medium *medium, uint64_t offset, const void *from,
 		 size_t len);

@@ -8,12 +8,15 @@
  *	0000  registers      nvme.c       state, thread
  *	1000  doorbells      nvme_queue.c queues: create, fetch, complete
  *	2000  MSI-X table    nvme_data.c  PRP and SGL into pieces of memory
- *	3000  MSI-X pending  nvme_admin.c, nvme_identify.c, nvme_io.c: commands
+ *	3000  MSI-X pending  nvme_admin.c, nvme_identify.c, nvme_io.c,
+ *	                     nvme_reservation.c: commands
+ *	                     nvme_namespace.c: attach, detach, resize
  *
  * VPs write registers and doorbells; a write stores a value and wakes the
  * thread. The thread alone acts on them, in this order in each turn: what CC
  * asks for, doorbells, at most one command per queue. So a reset takes effect
- * after at most one command, and RDY shows when it has.
+ * after at most one command, and RDY shows when it has. What others want of
+ * the thread (namespaces) is one request at a time, done between commands.
  *
  *	         EN=1, settings good
  *	disabled -------------------> ready --SHN--> ready, SHST=done
@@ -99,10 +102,23 @@ static void configure(struct nvme_controller *c, uint32_t cc)
 	}
 	if (changed & NVME_CC_SHN_MASK) {
 		if (cc & NVME_CC_SHN_MASK)
-			medium_flush(c->config.medium);
+			nvme_namespaces_flush(c);
 		set_csts(c, NVME_CSTS_SHST_MASK,
 			 cc & NVME_CC_SHN_MASK ? NVME_CSTS_SHST_DONE : 0);
 	}
+}
+
+static void serve_request(struct nvme_controller *c,
+			  struct nvme_request *request)
+{
+	request->result = request->fn(c, request);
+	if (c->sq[0].entries)
+		nvme_events(c);
+	pthread_mutex_lock(&c->lock);
+	c->request = NULL;
+	request->done = true;
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void *controller_thread(void *opaque)
@@ -113,6 +129,7 @@ static void *controller_thread(void *opaque)
 	pthread_mutex_lock(&c->lock);
 	while (!c->stop) {
 		uint32_t cc = c->cc;
+		struct nvme_request *request = c->request;
 		bool reset = c->resetting;
 
 		if (!c->work && !busy) {
@@ -124,6 +141,8 @@ static void *controller_thread(void *opaque)
 		configure(c, reset ? 0 : cc);
 		nvme_queues_bells(c);
 		busy = nvme_queues_serve(c);
+		if (request)
+			serve_request(c, request);
 		pthread_mutex_lock(&c->lock);
 		if (reset) {
 			c->cc = c->aqa = 0;
@@ -143,6 +162,19 @@ static void wake(struct nvme_controller *c)
 		return;
 	c->work = true;
 	pthread_cond_broadcast(&c->changed);
+}
+
+int nvme_run(struct nvme_controller *c, struct nvme_request *request)
+{
+	pthread_mutex_lock(&c->lock);
+	while (c->request)
+		pthread_cond_wait(&c->changed, &c->lock);
+	c->request = request;
+	wake(c);
+	while (!request->done)
+		pthread_cond_wait(&c->changed, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+	return request->result;
 }
 
 /* ---- registers ---- */
@@ -318,15 +350,26 @@ static const struct pci_function identity = {
 
 struct nvme_controller *nvme_create(const struct nvme_config *config)
 {
+	struct nvme_namespace_config ns = {
+		.medium = config->medium,
+		.read_only = config->read_only,
+		.block_size = config->block_size,
+		.physical_block_size = config->physical_block_size,
+	};
 	struct nvme_controller *c = calloc(1, sizeof(*c));
 	int err;
 
 	if (!c)
 		return NULL;
+	memcpy(ns.nguid, config->nguid, sizeof(ns.nguid));
+	if (config->medium && nvme_namespace_set(&c->ns[0], &ns)) {
+		free(c);
+		errno = EINVAL;
+		return NULL;
+	}
 	c->config = *config;
 	memcpy(c->serial, config->serial,
 	       strnlen(config->serial, sizeof(c->serial) - 1));
-	c->blocks = medium_size(config->medium) / MEDIUM_BLOCK;
 	c->max_data = NVME_PAGE << config->mdts;
 	c->buffer = malloc(c->max_data);
 	if (!c->buffer) {

@@ -6,9 +6,9 @@
  * Features are words in a table; a Set Features is checked against the bits
  * that may change. Nothing is saved across a reset.
  *
- * Asynchronous events: up to NVME_MAX_EVENTS requests wait. One event can be
- * kept for the next request; after one was told, events stay quiet until the
- * host has read the error log (base 5.2).
+ * Asynchronous events: up to NVME_MAX_EVENTS requests wait. Of each kind one
+ * event can be kept for the next request; after one was told, its kind stays
+ * quiet until the host has read the log that belongs to it (base 5.2).
  *
  * The controller's thread only.
  */
@@ -41,29 +41,57 @@ void nvme_admin_reset(struct nvme_controller *c)
 	for (unsigned int i = 0; i < NVME_NR_FEATURES; i++)
 		c->feature[i] = features[i].reset;
 	c->nr_event_cids = 0;
-	c->event_waits = c->event_told = false;
+	memset(c->event, 0, sizeof(c->event));
+	memset(c->host_id, 0, sizeof(c->host_id));
+	c->changed_ns = 0;
 }
 
 /* ---- asynchronous events ---- */
 
-void nvme_event(struct nvme_controller *c, uint32_t type, uint32_t info,
-		uint32_t log)
+static const struct {
+	uint32_t type, log;
+	uint32_t asked_by; /* bits of feature 0Bh; 0: always */
+} events[NVME_EVENTS] = {
+	[NVME_EVENTS_ERROR] = { NVME_EVENT_ERROR, NVME_LOG_ERRORS, 0 },
+	[NVME_EVENTS_NAMESPACES] = { NVME_EVENT_NOTICE, NVME_LOG_NAMESPACES,
+				     NVME_OAES_NAMESPACES },
+};
+
+void nvme_event(struct nvme_controller *c, enum nvme_event_kind kind,
+		uint32_t info)
 {
-	if (c->event_waits || c->event_told)
+	if (c->event[kind].waits || c->event[kind].told)
 		return;
-	c->event = type | info << NVME_EVENT_INFO_SHIFT |
-		   log << NVME_EVENT_LOG_SHIFT;
-	c->event_waits = true;
+	if (events[kind].asked_by &&
+	    !(c->feature[NVME_FEATURE_ASYNC_EVENTS] & events[kind].asked_by))
+		return;
+	c->event[kind].dw0 = events[kind].type |
+			     info << NVME_EVENT_INFO_SHIFT |
+			     events[kind].log << NVME_EVENT_LOG_SHIFT;
+	c->event[kind].waits = true;
 }
 
 void nvme_events(struct nvme_controller *c)
 {
-	if (!c->event_waits || !c->nr_event_cids || nvme_cq_full(&c->cq[0]))
-		return;
-	c->event_waits = false;
-	c->event_told = true;
-	nvme_complete(c, 0, c->event_cid[--c->nr_event_cids], NVME_SUCCESS,
-		      c->event);
+	for (unsigned int i = 0; i < NVME_EVENTS; i++) {
+		if (!c->event[i].waits || !c->nr_event_cids ||
+		    nvme_cq_full(&c->cq[0]))
+			continue;
+		c->event[i].waits = false;
+		c->event[i].told = true;
+		nvme_complete(c, 0, c->event_cid[--c->nr_event_cids],
+			      NVME_SUCCESS, c->event[i].dw0);
+	}
+}
+
+/* The host has read a log: news of it may be told again. */
+static void log_was_read(struct nvme_controller *c, uint8_t log)
+{
+	for (unsigned int i = 0; i < NVME_EVENTS; i++)
+		if (events[i].log == log)
+			c->event[i].told = false;
+	if (log == NVME_LOG_NAMESPACES)
+		c->changed_ns = 0;
 }
 
 /* False: it waits. */
@@ -108,6 +136,52 @@ static const struct feature *find_feature(const struct nvme_command *cmd,
 	return &features[*id];
 }
 
+/* 128 bits only: what CTRATT promises, and Report needs. */
+static uint16_t host_id(struct nvme_controller *c,
+			const struct nvme_command *cmd, bool set)
+{
+	uint16_t status;
+
+	if (!(le32_to_cpu(cmd->cdw11) & NVME_HOST_ID_EXTENDED))
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	status = nvme_data_map(c, cmd, sizeof(c->host_id), NVME_DATA_ADMIN);
+	if (status)
+		return status;
+	if (set)
+		nvme_data_from_host(c, c->host_id);
+	else
+		nvme_data_to_host(c, c->host_id);
+	return NVME_SUCCESS;
+}
+
+/* Does a reservation survive a loss of power? Of one namespace or of all. */
+static uint16_t persistence(struct nvme_controller *c,
+			    const struct nvme_command *cmd, bool set,
+			    uint32_t *dw0)
+{
+	uint32_t value = le32_to_cpu(cmd->cdw11);
+	uint32_t nsid = le32_to_cpu(cmd->nsid);
+	bool all = set && nsid == NVME_NSID_ALL;
+
+	if (!all && !nvme_namespace(c, nsid))
+		return nvme_namespace_missing(nsid);
+	if (set && value > 1)
+		return NVME_FAIL(NVME_INVALID_FIELD);
+	for (uint32_t i = 1; i <= NVME_MAX_NAMESPACES; i++) {
+		struct nvme_namespace *ns = nvme_namespace(c, i);
+		struct reservation *r;
+
+		if (!ns || (!all && i != nsid))
+			continue;
+		r = medium_reservation(ns->config.medium);
+		if (set)
+			reservation_persist(r, value);
+		else
+			*dw0 = r->persists;
+	}
+	return NVME_SUCCESS;
+}
+
 static uint16_t set_features(struct nvme_controller *c,
 			     const struct nvme_command *cmd, uint32_t *dw0)
 {
@@ -115,10 +189,15 @@ static uint16_t set_features(struct nvme_controller *c,
 	unsigned int id;
 	const struct feature *f = find_feature(cmd, &id);
 
+	if (le32_to_cpu(cmd->cdw10) & NVME_FEATURE_SAVE)
+		return NVME_FAIL(f ? NVME_FEATURE_NOT_SAVEABLE :
+				     NVME_INVALID_FIELD);
+	if (id == NVME_FEATURE_HOST_ID)
+		return host_id(c, cmd, true);
+	if (id == NVME_FEATURE_RESERVATION_PERSIST)
+		return persistence(c, cmd, true, dw0);
 	if (!f)
 		return NVME_FAIL(NVME_INVALID_FIELD);
-	if (le32_to_cpu(cmd->cdw10) & NVME_FEATURE_SAVE)
-		return NVME_FAIL(NVME_FEATURE_NOT_SAVEABLE);
 	if (value & ~f->writable)
 		return NVME_FAIL(NVME_INVALID_FIELD);
 	if (id == NVME_FEATURE_QUEUES)
@@ -139,6 +218,10 @@ static uint16_t get_features(struct nvme_controller *c,
 	unsigned int id;
 	const struct feature *f = find_feature(cmd, &id);
 
+	if (!select && id == NVME_FEATURE_HOST_ID)
+		return host_id(c, cmd, false);
+	if (!select && id == NVME_FEATURE_RESERVATION_PERSIST)
+		return persistence(c, cmd, false, dw0);
 	if (!f || select > NVME_FEATURE_SELECT_SUPPORTED)
 		return NVME_FAIL(NVME_INVALID_FIELD);
 	if (select == NVME_FEATURE_SELECT_SUPPORTED) {
@@ -204,8 +287,8 @@ static uint16_t get_log_page(struct nvme_controller *c,
 		return status;
 	if (len)
 		nvme_data_to_host(c, page + offset);
-	if ((cdw10 & 0xff) == NVME_LOG_ERRORS && !(cdw10 & NVME_LOG_RAE))
-		c->event_told = false;
+	if (!(cdw10 & NVME_LOG_RAE))
+		log_was_read(c, (uint8_t)cdw10);
 	return NVME_SUCCESS;
 }
 

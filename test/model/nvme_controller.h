@@ -14,11 +14,11 @@
 #include "msix.h"
 #include "nvme.h"
 #include "nvme_reg.h"
+#include "reservation.h"
 
 #define NVME_PAGE 4096u
 #define NVME_QUEUES (NVME_MAX_IO_QUEUES + 1)
 #define NVME_MAX_ENTRIES 1024u
-#define NVME_NSID 1u
 #define NVME_MAX_EVENTS 4u /* Asynchronous Event Requests */
 #define NVME_NR_FEATURES 12u
 /* One command's data: the biggest as PRPs, or as so many SGL pieces. */
@@ -51,6 +51,15 @@ struct nvme_piece {
 	uint32_t len;
 };
 
+struct nvme_namespace {
+	struct nvme_namespace_config config; /* no medium: not attached */
+	uint64_t blocks;
+	unsigned int shift; /* log2 of the block */
+};
+
+/* Events that can wait, each until the host has read its log. */
+enum nvme_event_kind { NVME_EVENTS_ERROR, NVME_EVENTS_NAMESPACES, NVME_EVENTS };
+
 struct nvme_counts {
 #define NVME_COUNTER_ATOMIC(name) _Atomic uint64_t name;
 	NVME_COUNTERS(NVME_COUNTER_ATOMIC)
@@ -59,9 +68,8 @@ struct nvme_counts {
 struct nvme_controller {
 	struct pci_function function;
 	struct msix msix;
-	struct nvme_config config;
+	struct nvme_config config; /* of namespace 1: only at first */
 	char serial[21];
-	uint64_t blocks;
 	uint32_t max_data;
 
 	pthread_mutex_t lock; /* registers, and what thread and others share */
@@ -69,6 +77,7 @@ struct nvme_controller {
 	uint32_t cc, csts, aqa;
 	uint64_t asq, acq;
 	bool work, stop, running, resetting;
+	struct nvme_request *request; /* for the thread, from another one */
 	pthread_t thread;
 	struct nvme_doorbell sq_bell[NVME_QUEUES], cq_bell[NVME_QUEUES];
 
@@ -79,8 +88,13 @@ struct nvme_controller {
 	uint32_t feature[NVME_NR_FEATURES];
 	uint16_t event_cid[NVME_MAX_EVENTS];
 	unsigned int nr_event_cids;
-	uint32_t event; /* one that waits, by completion dword 0 */
-	bool event_waits, event_told;
+	struct {
+		uint32_t dw0;
+		bool waits, told;
+	} event[NVME_EVENTS];
+	struct nvme_namespace ns[NVME_MAX_NAMESPACES]; /* by identifier - 1 */
+	uint32_t changed_ns; /* bits, like ns[]; since the log was read */
+	uint8_t host_id[16]; /* all zero: not set */
 	struct nvme_piece piece[NVME_MAX_PIECES];
 	unsigned int nr_pieces;
 	uint8_t *buffer; /* max_data bytes: for Compare and Verify */
@@ -90,6 +104,16 @@ struct nvme_controller {
 
 #define NVME_COUNT(c, name, n) \
 	atomic_fetch_add_explicit(&(c)->count.name, (n), memory_order_relaxed)
+
+/* Something for the controller's thread to do. */
+struct nvme_request {
+	int (*fn)(struct nvme_controller *c, struct nvme_request *request);
+	uint32_t nsid;
+	const struct nvme_namespace_config *config;
+	uint64_t size;
+	int result;
+	bool done;
+};
 
 /* A permanent error. */
 #define NVME_FAIL(status) ((uint16_t)((status) | NVME_DNR))
@@ -138,8 +162,8 @@ bool nvme_admin(struct nvme_controller *c, const struct nvme_command *cmd,
 void nvme_admin_reset(struct nvme_controller *c);
 /* Sends the waiting event if somebody asked for events. */
 void nvme_events(struct nvme_controller *c);
-void nvme_event(struct nvme_controller *c, uint32_t type, uint32_t info,
-		uint32_t log);
+void nvme_event(struct nvme_controller *c, enum nvme_event_kind kind,
+		uint32_t info);
 
 /* nvme_identify.c: data structures for Identify and Get Log Page; both fill
  * 4 KiB, zeroed before. */
@@ -148,6 +172,36 @@ uint16_t nvme_identify(struct nvme_controller *c,
 /* *size: bytes that the log has. */
 uint16_t nvme_log(struct nvme_controller *c, uint8_t id, void *page,
 		  uint32_t *size);
+
+/* nvme.c: runs request->fn on the controller's thread and waits for it. */
+int nvme_run(struct nvme_controller *c, struct nvme_request *request);
+
+/* nvme_namespace.c. NULL: no namespace of this identifier is attached. */
+struct nvme_namespace *nvme_namespace(struct nvme_controller *c,
+				      uint32_t nsid);
+/* What a command with this identifier gets when there is none. */
+uint16_t nvme_namespace_missing(uint32_t nsid);
+int nvme_namespace_set(struct nvme_namespace *ns,
+		       const struct nvme_namespace_config *config);
+/* 0 or -errno, of any medium. */
+int nvme_namespaces_flush(struct nvme_controller *c);
+
+/* nvme_reservation.c. `nvme_reserved`: what a command of this opcode gets
+ * because of other hosts. */
+uint16_t nvme_reserved(struct nvme_controller *c, struct nvme_namespace *ns,
+		       uint8_t opcode);
+uint16_t nvme_reservation_register(struct nvme_controller *c,
+				   struct nvme_namespace *ns,
+				   const struct nvme_command *cmd);
+uint16_t nvme_reservation_acquire(struct nvme_controller *c,
+				  struct nvme_namespace *ns,
+				  const struct nvme_command *cmd);
+uint16_t nvme_reservation_release(struct nvme_controller *c,
+				  struct nvme_namespace *ns,
+				  const struct nvme_command *cmd);
+uint16_t nvme_reservation_report(struct nvme_controller *c,
+				 struct nvme_namespace *ns,
+				 const struct nvme_command *cmd);
 
 /* nvme_io.c. */
 uint16_t nvme_io(struct nvme_controller *c, const struct nvme_command *cmd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What the NVMe model says about itself: Identify data structures (base 5.17,
- * nvm 4.1.5) and log pages (base 5.16). One namespace, id 1, one format of
- * 512-byte blocks without metadata.
+ * nvm 4.1.5) and log pages (base 5.16). A namespace has one format, without
+ * metadata; what is not attached is all zeros.
  *
  * The controller's thread only.
  */
@@ -35,6 +35,8 @@ static void fill_controller(struct nvme_controller *c,
 	id->mdts = (uint8_t)c->config.mdts;
 	id->cntlid = cpu_to_le16(1);
 	id->ver = cpu_to_le32(NVME_VERSION_2_0);
+	id->oaes = cpu_to_le32(NVME_OAES_NAMESPACES);
+	id->ctratt = cpu_to_le32(NVME_CTRATT_HOST_ID_128);
 	id->cntrltype = NVME_CNTRLTYPE_IO;
 	id->acl = 3;
 	id->aerl = NVME_MAX_EVENTS - 1;
@@ -44,9 +46,10 @@ static void fill_controller(struct nvme_controller *c,
 	id->cctemp = cpu_to_le16(353);
 	id->sqes = NVME_SQES;
 	id->cqes = NVME_CQES;
-	id->nn = cpu_to_le32(NVME_NSID);
+	id->nn = cpu_to_le32(NVME_MAX_NAMESPACES);
 	id->oncs = cpu_to_le16(NVME_ONCS_COMPARE | NVME_ONCS_DSM |
-			       NVME_ONCS_WRITE_ZEROES | NVME_ONCS_VERIFY);
+			       NVME_ONCS_WRITE_ZEROES |
+			       NVME_ONCS_RESERVATIONS | NVME_ONCS_VERIFY);
 	id->vwc = NVME_VWC_PRESENT | NVME_VWC_FLUSH_ALL;
 	id->sgls = cpu_to_le32(c->config.sgl ? NVME_SGLS_SUPPORTED : 0);
 	snprintf(id->subnqn, sizeof(id->subnqn),
@@ -57,26 +60,43 @@ static void fill_controller(struct nvme_controller *c,
 	id->psd0_max_power = cpu_to_le16(100);
 }
 
-static uint8_t attributes(const struct nvme_controller *c)
+static uint8_t attributes(const struct nvme_namespace *ns)
 {
-	return c->config.read_only ? NVME_NSATTR_WRITE_PROTECTED : 0;
+	return ns->config.read_only ? NVME_NSATTR_WRITE_PROTECTED : 0;
 }
 
-static void fill_namespace(struct nvme_controller *c,
-			   struct nvme_identify_namespace *ns)
+/* Blocks of 512 bytes on sectors of 4096 and the like are what is preferred,
+ * and atomic, in units of several blocks. */
+static void fill_units(const struct nvme_namespace *ns,
+		       struct nvme_identify_namespace *id)
 {
-	ns->nsze = ns->ncap = ns->nuse = cpu_to_le64(c->blocks);
-	ns->dlfeat = NVME_DLFEAT_READS_ZERO;
-	ns->nsattr = attributes(c);
-	memcpy(ns->nguid, c->config.nguid, sizeof(ns->nguid));
-	ns->lbaf[0].lbads = (uint8_t)__builtin_ctz(MEDIUM_BLOCK);
+	uint32_t unit = ns->config.physical_block_size >> ns->shift;
+	le16 less_one = cpu_to_le16((uint16_t)(unit - 1));
+
+	if (unit == 1)
+		return;
+	id->nsfeat = NVME_NSFEAT_ATOMIC | NVME_NSFEAT_OPTIMAL;
+	id->nawun = id->nawupf = id->nacwu = less_one;
+	id->npwg = id->npwa = id->npdg = id->npda = less_one;
 }
 
-static void fill_descriptors(struct nvme_controller *c, uint8_t *page)
+static void fill_namespace(const struct nvme_namespace *ns,
+			   struct nvme_identify_namespace *id)
+{
+	id->nsze = id->ncap = id->nuse = cpu_to_le64(ns->blocks);
+	id->rescap = NVME_RESCAP_ALL;
+	id->dlfeat = NVME_DLFEAT_READS_ZERO | NVME_DLFEAT_WRITE_ZEROES;
+	id->nsattr = attributes(ns);
+	memcpy(id->nguid, ns->config.nguid, sizeof(id->nguid));
+	id->lbaf[0].lbads = (uint8_t)ns->shift;
+	fill_units(ns, id);
+}
+
+static void fill_descriptors(const struct nvme_namespace *ns, uint8_t *page)
 {
 	struct nvme_ns_descriptor nguid = {
 		.type = NVME_NS_DESCRIPTOR_NGUID,
-		.length = sizeof(c->config.nguid),
+		.length = sizeof(ns->config.nguid),
 	};
 	struct nvme_ns_descriptor csi = {
 		.type = NVME_NS_DESCRIPTOR_CSI,
@@ -84,7 +104,7 @@ static void fill_descriptors(struct nvme_controller *c, uint8_t *page)
 	};
 
 	memcpy(page, &nguid, sizeof(nguid));
-	memcpy(page + sizeof(nguid), c->config.nguid, nguid.length);
+	memcpy(page + sizeof(nguid), ns->config.nguid, nguid.length);
 	memcpy(page + sizeof(nguid) + nguid.length, &csi, sizeof(csi));
 }
 
@@ -96,15 +116,28 @@ static void fill_nvm_controller(struct nvme_controller *c,
 	id->dmrl = NVME_DSM_MAX_RANGES - 1;
 }
 
-static uint16_t fill_active_list(uint32_t nsid, uint8_t *page)
+/* Ascending, those above `nsid`. */
+static uint16_t fill_active_list(struct nvme_controller *c, uint32_t nsid,
+				 uint8_t *page)
 {
-	le32 first = cpu_to_le32(NVME_NSID);
-
 	if (nsid >= NVME_NSID_ALL - 1)
 		return NVME_FAIL(NVME_INVALID_NAMESPACE);
-	if (nsid < NVME_NSID)
-		memcpy(page, &first, sizeof(first));
+	for (uint32_t i = 1; i <= NVME_MAX_NAMESPACES; i++) {
+		le32 id = cpu_to_le32(i);
+
+		if (i <= nsid || !nvme_namespace(c, i))
+			continue;
+		memcpy(page, &id, sizeof(id));
+		page += sizeof(id);
+	}
 	return NVME_SUCCESS;
+}
+
+static bool about_a_namespace(uint8_t cns)
+{
+	return cns == NVME_CNS_NAMESPACE || cns == NVME_CNS_DESCRIPTORS ||
+	       cns == NVME_CNS_CSI_NAMESPACE ||
+	       cns == NVME_CNS_COMMON_NAMESPACE;
 }
 
 uint16_t nvme_identify(struct nvme_controller *c,
@@ -114,31 +147,33 @@ uint16_t nvme_identify(struct nvme_controller *c,
 	uint8_t csi = le32_to_cpu(cmd->cdw11) >> NVME_CSI_SHIFT;
 	uint32_t nsid = le32_to_cpu(cmd->nsid);
 	struct nvme_identify_common_namespace *common = page;
+	const struct nvme_namespace *ns = NULL;
 
 	/* The command sets other than NVM do not exist. */
 	if (csi && cns >= NVME_CNS_CSI_NAMESPACE &&
 	    cns <= NVME_CNS_CSI_ACTIVE_LIST)
 		return NVME_FAIL(NVME_INVALID_FIELD);
-	switch (cns) {
-	case NVME_CNS_NAMESPACE:
-	case NVME_CNS_DESCRIPTORS:
-	case NVME_CNS_CSI_NAMESPACE:
-	case NVME_CNS_COMMON_NAMESPACE:
-		if (nsid != NVME_NSID)
+	if (about_a_namespace(cns)) {
+		ns = nvme_namespace(c, nsid);
+		/* One that could be there is all zeros. */
+		if (!ns && nsid && nsid <= NVME_MAX_NAMESPACES &&
+		    cns == NVME_CNS_NAMESPACE)
+			return NVME_SUCCESS;
+		if (!ns)
 			return NVME_FAIL(NVME_INVALID_NAMESPACE);
 	}
 	switch (cns) {
 	case NVME_CNS_NAMESPACE:
-		fill_namespace(c, page);
+		fill_namespace(ns, page);
 		break;
 	case NVME_CNS_CONTROLLER:
 		fill_controller(c, page);
 		break;
 	case NVME_CNS_ACTIVE_LIST:
 	case NVME_CNS_CSI_ACTIVE_LIST:
-		return fill_active_list(nsid, page);
+		return fill_active_list(c, nsid, page);
 	case NVME_CNS_DESCRIPTORS:
-		fill_descriptors(c, page);
+		fill_descriptors(ns, page);
 		break;
 	case NVME_CNS_CSI_NAMESPACE:
 		/* No protection information: all zeros. */
@@ -147,7 +182,8 @@ uint16_t nvme_identify(struct nvme_controller *c,
 		fill_nvm_controller(c, page);
 		break;
 	case NVME_CNS_COMMON_NAMESPACE:
-		common->nsattr = attributes(c);
+		common->rescap = NVME_RESCAP_ALL;
+		common->nsattr = attributes(ns);
 		common->nstat = NVME_NSTAT_READY;
 		break;
 	default:
@@ -162,7 +198,7 @@ static void fill_supported(uint8_t *page)
 {
 	static const uint8_t ids[] = {
 		NVME_LOG_SUPPORTED, NVME_LOG_ERRORS,  NVME_LOG_SMART,
-		NVME_LOG_FIRMWARE,  NVME_LOG_EFFECTS,
+		NVME_LOG_FIRMWARE,  NVME_LOG_NAMESPACES, NVME_LOG_EFFECTS,
 	};
 	le32 yes = cpu_to_le32(NVME_LOG_IS_SUPPORTED);
 
@@ -211,12 +247,29 @@ static void fill_effects(struct nvme_effects_log *log)
 		  NVME_EFFECT_SUPPORTED | NVME_EFFECT_CONTENT },
 		{ NVME_DSM, NVME_EFFECT_SUPPORTED | NVME_EFFECT_CONTENT },
 		{ NVME_VERIFY, NVME_EFFECT_SUPPORTED },
+		{ NVME_RESERVATION_REGISTER, NVME_EFFECT_SUPPORTED },
+		{ NVME_RESERVATION_REPORT, NVME_EFFECT_SUPPORTED },
+		{ NVME_RESERVATION_ACQUIRE, NVME_EFFECT_SUPPORTED },
+		{ NVME_RESERVATION_RELEASE, NVME_EFFECT_SUPPORTED },
 	};
 
 	for (size_t i = 0; i < sizeof(admin); i++)
 		log->admin[admin[i]] = cpu_to_le32(NVME_EFFECT_SUPPORTED);
 	for (size_t i = 0; i < sizeof(io) / sizeof(io[0]); i++)
 		log->io[io[i].opcode] = cpu_to_le32(io[i].effects);
+}
+
+/* Changed namespaces, ascending. */
+static void fill_changed(const struct nvme_controller *c, uint8_t *page)
+{
+	for (uint32_t i = 0; i < NVME_MAX_NAMESPACES; i++) {
+		le32 id = cpu_to_le32(i + 1);
+
+		if (!(c->changed_ns >> i & 1))
+			continue;
+		memcpy(page, &id, sizeof(id));
+		page += sizeof(id);
+	}
 }
 
 uint16_t nvme_log(struct nvme_controller *c, uint8_t id, void *page,
@@ -241,6 +294,10 @@ uint16_t nvme_log(struct nvme_controller *c, uint8_t id, void *page,
 		firmware->active = 1;
 		pad(firmware->revision[0], sizeof(firmware->revision[0]), "1");
 		*size = sizeof(*firmware);
+		break;
+	case NVME_LOG_NAMESPACES:
+		fill_changed(c, page);
+		*size = NVME_IDENTIFY_SIZE;
 		break;
 	case NVME_LOG_EFFECTS:
 		fill_effects(page);

@@ -3,7 +3,8 @@
  * Commands of the NVM command set (nvm 3.2), executed against the medium.
  *
  * A command is checked in this order, and the first fault is its status:
- * opcode, fused bits, namespace, range, size, write protection, data pointer.
+ * opcode, fused bits, namespace, reservation, write protection, range, size,
+ * data pointer.
  * Data moves straight between the medium and the pieces of host memory.
  *
  * The controller's thread only; it blocks on the medium.
@@ -16,7 +17,7 @@ struct blocks {
 	uint64_t offset, len; /* bytes */
 };
 
-static uint16_t find_blocks(const struct nvme_controller *c,
+static uint16_t find_blocks(const struct nvme_namespace *ns,
 			    const struct nvme_command *cmd, uint64_t max,
 			    struct blocks *b)
 {
@@ -24,62 +25,68 @@ static uint16_t find_blocks(const struct nvme_controller *c,
 		       le32_to_cpu(cmd->cdw10);
 	uint64_t n = (le32_to_cpu(cmd->cdw12) & NVME_RW_BLOCKS_MASK) + 1ull;
 
-	if (lba >= c->blocks || n > c->blocks - lba)
+	if (lba >= ns->blocks || n > ns->blocks - lba)
 		return NVME_FAIL(NVME_LBA_OUT_OF_RANGE);
-	if (n * MEDIUM_BLOCK > max)
+	if (n << ns->shift > max)
 		return NVME_FAIL(NVME_INVALID_FIELD);
-	b->offset = lba * MEDIUM_BLOCK;
-	b->len = n * MEDIUM_BLOCK;
+	b->offset = lba << ns->shift;
+	b->len = n << ns->shift;
 	return NVME_SUCCESS;
 }
 
 /* Blocks and data pointer of a command that moves data. */
 static uint16_t find_data(struct nvme_controller *c,
+			  const struct nvme_namespace *ns,
 			  const struct nvme_command *cmd, struct blocks *b)
 {
-	uint16_t status = find_blocks(c, cmd, c->max_data, b);
+	uint16_t status = find_blocks(ns, cmd, c->max_data, b);
 
 	if (status)
 		return status;
 	return nvme_data_map(c, cmd, (uint32_t)b->len, NVME_DATA_BLOCKS);
 }
 
-static uint16_t check_writable(const struct nvme_controller *c)
+static uint16_t check_writable(const struct nvme_namespace *ns)
 {
-	return c->config.read_only ? NVME_FAIL(NVME_WRITE_PROTECTED) :
-				     NVME_SUCCESS;
+	return ns->config.read_only ? NVME_FAIL(NVME_WRITE_PROTECTED) :
+				      NVME_SUCCESS;
 }
 
 /* After a change: is it to be durable now? */
 static uint16_t settle(struct nvme_controller *c,
+		       struct nvme_namespace *ns,
 		       const struct nvme_command *cmd)
 {
 	bool cached = c->feature[NVME_FEATURE_WRITE_CACHE] & 1;
 
 	if (cached && !(le32_to_cpu(cmd->cdw12) & NVME_RW_FUA))
 		return NVME_SUCCESS;
-	return medium_flush(c->config.medium) ? NVME_WRITE_FAULT : NVME_SUCCESS;
+	return medium_flush(ns->config.medium) ? NVME_WRITE_FAULT :
+						 NVME_SUCCESS;
 }
 
-static uint16_t flush(struct nvme_controller *c, const struct nvme_command *cmd)
+static uint16_t flush(struct nvme_controller *c, struct nvme_namespace *ns,
+		      const struct nvme_command *cmd)
 {
 	(void)cmd;
 	NVME_COUNT(c, flushes, 1);
-	return medium_flush(c->config.medium) ? NVME_WRITE_FAULT : NVME_SUCCESS;
+	return medium_flush(ns->config.medium) ? NVME_WRITE_FAULT :
+						 NVME_SUCCESS;
 }
 
 static uint16_t read_blocks(struct nvme_controller *c,
+			    struct nvme_namespace *ns,
 			    const struct nvme_command *cmd)
 {
 	struct blocks b;
-	uint16_t status = find_data(c, cmd, &b);
+	uint16_t status = find_data(c, ns, cmd, &b);
 
 	if (status)
 		return status;
 	for (unsigned int i = 0; i < c->nr_pieces; i++) {
 		const struct nvme_piece *p = &c->piece[i];
 
-		if (medium_read(c->config.medium, b.offset, p->host, p->len))
+		if (medium_read(ns->config.medium, b.offset, p->host, p->len))
 			return NVME_UNRECOVERED_READ;
 		b.offset += p->len;
 	}
@@ -89,37 +96,39 @@ static uint16_t read_blocks(struct nvme_controller *c,
 }
 
 static uint16_t write_blocks(struct nvme_controller *c,
+			     struct nvme_namespace *ns,
 			     const struct nvme_command *cmd)
 {
 	struct blocks b;
-	uint16_t status = check_writable(c);
+	uint16_t status = check_writable(ns);
 
 	if (!status)
-		status = find_data(c, cmd, &b);
+		status = find_data(c, ns, cmd, &b);
 	if (status)
 		return status;
 	for (unsigned int i = 0; i < c->nr_pieces; i++) {
 		const struct nvme_piece *p = &c->piece[i];
 
-		if (medium_write(c->config.medium, b.offset, p->host, p->len))
+		if (medium_write(ns->config.medium, b.offset, p->host, p->len))
 			return NVME_WRITE_FAULT;
 		b.offset += p->len;
 	}
 	NVME_COUNT(c, writes, 1);
 	NVME_COUNT(c, bytes_written, b.len);
-	return settle(c, cmd);
+	return settle(c, ns, cmd);
 }
 
 static uint16_t compare(struct nvme_controller *c,
+			struct nvme_namespace *ns,
 			const struct nvme_command *cmd)
 {
 	const uint8_t *at = c->buffer;
 	struct blocks b;
-	uint16_t status = find_data(c, cmd, &b);
+	uint16_t status = find_data(c, ns, cmd, &b);
 
 	if (status)
 		return status;
-	if (medium_read(c->config.medium, b.offset, c->buffer, b.len))
+	if (medium_read(ns->config.medium, b.offset, c->buffer, b.len))
 		return NVME_UNRECOVERED_READ;
 	NVME_COUNT(c, compares, 1);
 	for (unsigned int i = 0; i < c->nr_pieces; i++) {
@@ -131,42 +140,45 @@ static uint16_t compare(struct nvme_controller *c,
 }
 
 static uint16_t verify(struct nvme_controller *c,
+		       struct nvme_namespace *ns,
 		       const struct nvme_command *cmd)
 {
 	struct blocks b;
-	uint16_t status = find_blocks(c, cmd, c->max_data, &b);
+	uint16_t status = find_blocks(ns, cmd, c->max_data, &b);
 
 	if (status)
 		return status;
 	NVME_COUNT(c, verifies, 1);
-	if (medium_read(c->config.medium, b.offset, c->buffer, b.len))
+	if (medium_read(ns->config.medium, b.offset, c->buffer, b.len))
 		return NVME_UNRECOVERED_READ;
 	return NVME_SUCCESS;
 }
 
 static uint16_t write_zeroes(struct nvme_controller *c,
+			     struct nvme_namespace *ns,
 			     const struct nvme_command *cmd)
 {
 	struct blocks b;
-	uint16_t status = check_writable(c);
+	uint16_t status = check_writable(ns);
 
 	if (!status)
-		status = find_blocks(c, cmd, UINT64_MAX, &b);
+		status = find_blocks(ns, cmd, UINT64_MAX, &b);
 	if (status)
 		return status;
-	if (medium_zero(c->config.medium, b.offset, b.len))
+	if (medium_zero(ns->config.medium, b.offset, b.len))
 		return NVME_WRITE_FAULT;
 	NVME_COUNT(c, write_zeroes, 1);
-	return settle(c, cmd);
+	return settle(c, ns, cmd);
 }
 
 /* All ranges are checked before the first is discarded. */
 static uint16_t discard(struct nvme_controller *c,
+			struct nvme_namespace *ns,
 			const struct nvme_command *cmd)
 {
 	struct nvme_dsm_range range[NVME_DSM_MAX_RANGES];
 	uint32_t n = (le32_to_cpu(cmd->cdw10) & NVME_DSM_RANGES_MASK) + 1;
-	uint16_t status = check_writable(c);
+	uint16_t status = check_writable(ns);
 
 	if (!status)
 		status = nvme_data_map(c, cmd, n * sizeof(range[0]),
@@ -177,8 +189,8 @@ static uint16_t discard(struct nvme_controller *c,
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t lba = le64_to_cpu(range[i].lba);
 
-		if (lba > c->blocks ||
-		    le32_to_cpu(range[i].blocks) > c->blocks - lba)
+		if (lba > ns->blocks ||
+		    le32_to_cpu(range[i].blocks) > ns->blocks - lba)
 			return NVME_FAIL(NVME_LBA_OUT_OF_RANGE);
 	}
 	NVME_COUNT(c, discards, 1);
@@ -186,11 +198,11 @@ static uint16_t discard(struct nvme_controller *c,
 	if (!(le32_to_cpu(cmd->cdw11) & NVME_DSM_DEALLOCATE))
 		return NVME_SUCCESS;
 	for (uint32_t i = 0; i < n; i++) {
-		uint64_t len = (uint64_t)le32_to_cpu(range[i].blocks) *
-			       MEDIUM_BLOCK;
+		uint64_t len = (uint64_t)le32_to_cpu(range[i].blocks)
+			       << ns->shift;
 
-		if (len && medium_zero(c->config.medium,
-				       le64_to_cpu(range[i].lba) * MEDIUM_BLOCK,
+		if (len && medium_zero(ns->config.medium,
+				       le64_to_cpu(range[i].lba) << ns->shift,
 				       len))
 			return NVME_WRITE_FAULT;
 	}
@@ -198,6 +210,7 @@ static uint16_t discard(struct nvme_controller *c,
 }
 
 static uint16_t (*const commands[])(struct nvme_controller *c,
+				    struct nvme_namespace *ns,
 				    const struct nvme_command *cmd) = {
 	[NVME_FLUSH] = flush,
 	[NVME_WRITE] = write_blocks,
@@ -206,19 +219,35 @@ static uint16_t (*const commands[])(struct nvme_controller *c,
 	[NVME_WRITE_ZEROES] = write_zeroes,
 	[NVME_DSM] = discard,
 	[NVME_VERIFY] = verify,
+	[NVME_RESERVATION_REGISTER] = nvme_reservation_register,
+	[NVME_RESERVATION_REPORT] = nvme_reservation_report,
+	[NVME_RESERVATION_ACQUIRE] = nvme_reservation_acquire,
+	[NVME_RESERVATION_RELEASE] = nvme_reservation_release,
 };
+
+/* Each medium once, whatever is reserved: durable hurts nobody. */
+static uint16_t flush_all(struct nvme_controller *c)
+{
+	NVME_COUNT(c, flushes, 1);
+	return nvme_namespaces_flush(c) ? NVME_WRITE_FAULT : NVME_SUCCESS;
+}
 
 uint16_t nvme_io(struct nvme_controller *c, const struct nvme_command *cmd)
 {
 	uint32_t nsid = le32_to_cpu(cmd->nsid);
+	struct nvme_namespace *ns;
+	uint16_t status;
 
 	if (cmd->opcode >= sizeof(commands) / sizeof(commands[0]) ||
 	    !commands[cmd->opcode])
 		return NVME_FAIL(NVME_INVALID_OPCODE);
 	if (cmd->flags & NVME_FUSE_MASK)
 		return NVME_FAIL(NVME_INVALID_FIELD);
-	if (nsid != NVME_NSID &&
-	    !(cmd->opcode == NVME_FLUSH && nsid == NVME_NSID_ALL))
-		return NVME_FAIL(NVME_INVALID_NAMESPACE);
-	return commands[cmd->opcode](c, cmd);
+	if (cmd->opcode == NVME_FLUSH && nsid == NVME_NSID_ALL)
+		return flush_all(c);
+	ns = nvme_namespace(c, nsid);
+	if (!ns)
+		return nvme_namespace_missing(nsid);
+	status = nvme_reserved(c, ns, cmd->opcode);
+	return status ? status : commands[cmd->opcode](c, ns, cmd);
 }

@@ -82,10 +82,9 @@ static void take_bell(struct nvme_controller *c, struct nvme_doorbell *bell,
 		return;
 	}
 	NVME_COUNT(c, errors, 1);
-	nvme_event(c, NVME_EVENT_ERROR,
+	nvme_event(c, NVME_EVENTS_ERROR,
 		   exists ? NVME_EVENT_INVALID_DOORBELL_VALUE :
-			    NVME_EVENT_INVALID_DOORBELL,
-		   NVME_LOG_ERRORS);
+			    NVME_EVENT_INVALID_DOORBELL);
 }
 
 void nvme_queues_bells(struct nvme_controller *c)

@@ -108,8 +108,10 @@ enum nvme_status {
 	NVME_SGL_LENGTH_INVALID = 0x00f,
 	NVME_SGL_TYPE_INVALID = 0x011,
 	NVME_PRP_OFFSET_INVALID = 0x013,
+	NVME_HOST_ID_FORMAT = 0x018,
 	NVME_WRITE_PROTECTED = 0x020,
 	NVME_LBA_OUT_OF_RANGE = 0x080,
+	NVME_RESERVATION_CONFLICT = 0x083,
 	NVME_COMPLETION_QUEUE_INVALID = 0x100,
 	NVME_INVALID_QUEUE_ID = 0x101,
 	NVME_INVALID_QUEUE_SIZE = 0x102,
@@ -193,6 +195,8 @@ _Static_assert(sizeof(struct nvme_identify_controller) == NVME_IDENTIFY_SIZE,
 	       "base figure 275");
 
 #define NVME_CNTRLTYPE_IO 1
+#define NVME_OAES_NAMESPACES (1u << 8)
+#define NVME_CTRATT_HOST_ID_128 (1u << 0)
 #define NVME_FRMW_ONE_READ_ONLY_SLOT 0x03u
 #define NVME_LPA_EFFECTS (1u << 1)
 #define NVME_LPA_EXTENDED (1u << 2)
@@ -201,6 +205,7 @@ _Static_assert(sizeof(struct nvme_identify_controller) == NVME_IDENTIFY_SIZE,
 #define NVME_ONCS_COMPARE (1u << 0)
 #define NVME_ONCS_DSM (1u << 2)
 #define NVME_ONCS_WRITE_ZEROES (1u << 3)
+#define NVME_ONCS_RESERVATIONS (1u << 5)
 #define NVME_ONCS_VERIFY (1u << 7)
 #define NVME_VWC_PRESENT (1u << 0)
 #define NVME_VWC_FLUSH_ALL (3u << 1) /* Flush takes nsid FFFFFFFFh */
@@ -210,7 +215,10 @@ _Static_assert(sizeof(struct nvme_identify_controller) == NVME_IDENTIFY_SIZE,
 struct nvme_identify_namespace {
 	le64 nsze, ncap, nuse;
 	uint8_t nsfeat, nlbaf, flbas, mc, dpc, dps, nmic, rescap, fpi, dlfeat;
-	uint8_t reserved34[65];
+	le16 nawun, nawupf, nacwu, nabsn, nabo, nabspf, noiob;
+	uint8_t nvmcap[16];
+	le16 npwg, npwa, npdg, npda, nows;
+	uint8_t reserved74[25];
 	uint8_t nsattr;
 	le16 nvmsetid, endgid;
 	uint8_t nguid[16], eui64[8];
@@ -223,7 +231,12 @@ struct nvme_identify_namespace {
 _Static_assert(sizeof(struct nvme_identify_namespace) == NVME_IDENTIFY_SIZE,
 	       "nvm figure 97");
 
+#define NVME_NSFEAT_ATOMIC (1u << 1)   /* NAWUN, NAWUPF, NACWU hold */
+#define NVME_NSFEAT_OPTIMAL (1u << 4)  /* NPWG to NOWS hold */
+/* Persistence, six types, IEKEY as in 1.3. */
+#define NVME_RESCAP_ALL 0xffu
 #define NVME_DLFEAT_READS_ZERO 1u
+#define NVME_DLFEAT_WRITE_ZEROES (1u << 3)
 #define NVME_NSATTR_WRITE_PROTECTED (1u << 0)
 
 /* Namespace identification descriptor (base figure 277). */
@@ -264,6 +277,7 @@ enum nvme_log {
 	NVME_LOG_ERRORS = 0x01,
 	NVME_LOG_SMART = 0x02,
 	NVME_LOG_FIRMWARE = 0x03,
+	NVME_LOG_NAMESPACES = 0x04,
 	NVME_LOG_EFFECTS = 0x05,
 };
 #define NVME_LOG_RAE (1u << 15) /* dword 10: leave the event pending */
@@ -308,7 +322,10 @@ enum nvme_feature {
 	NVME_FEATURE_VECTOR = 0x09,
 	NVME_FEATURE_ATOMICITY = 0x0a,
 	NVME_FEATURE_ASYNC_EVENTS = 0x0b,
+	NVME_FEATURE_HOST_ID = 0x81,
+	NVME_FEATURE_RESERVATION_PERSIST = 0x83,
 };
+#define NVME_HOST_ID_EXTENDED (1u << 0) /* dword 11: 128 bits */
 #define NVME_FEATURE_SAVE (1u << 31) /* dword 10 of Set Features */
 #define NVME_FEATURE_SELECT_SHIFT 8  /* dword 10 of Get Features */
 #define NVME_FEATURE_SELECT_MASK 7u
@@ -319,6 +336,8 @@ enum nvme_feature {
 
 /* Asynchronous events (base 5.2): completion dword 0. */
 #define NVME_EVENT_ERROR 0u
+#define NVME_EVENT_NOTICE 2u
+#define NVME_EVENT_NAMESPACES 0u /* info of NVME_EVENT_NOTICE */
 #define NVME_EVENT_INFO_SHIFT 8
 #define NVME_EVENT_LOG_SHIFT 16
 #define NVME_EVENT_INVALID_DOORBELL 0u /* info of NVME_EVENT_ERROR */
@@ -333,6 +352,10 @@ enum nvme_io_opcode {
 	NVME_WRITE_ZEROES = 0x08,
 	NVME_DSM = 0x09,
 	NVME_VERIFY = 0x0c,
+	NVME_RESERVATION_REGISTER = 0x0d,
+	NVME_RESERVATION_REPORT = 0x0e,
+	NVME_RESERVATION_ACQUIRE = 0x11,
+	NVME_RESERVATION_RELEASE = 0x15,
 };
 #define NVME_NSID_ALL 0xffffffffu
 /* Dword 12 of commands with an LBA range. */
@@ -350,5 +373,49 @@ struct nvme_dsm_range {
 } __packed;
 _Static_assert(sizeof(struct nvme_dsm_range) == 16, "nvm figure 44");
 #define NVME_DSM_MAX_RANGES 256u
+
+/* Reservations (base 7.2, 7.3, 7.5, 7.6): dword 10. */
+#define NVME_RESERVATION_ACTION_MASK 7u
+#define NVME_RESERVATION_IGNORE_KEY (1u << 3)
+#define NVME_RESERVATION_TYPE_SHIFT 8
+#define NVME_RESERVATION_PERSIST_SHIFT 30 /* Register: CPTPL */
+enum nvme_reservation_action {
+	NVME_REGISTER_KEY = 0,
+	NVME_UNREGISTER_KEY = 1,
+	NVME_REPLACE_KEY = 2,
+	NVME_ACQUIRE = 0,
+	NVME_PREEMPT = 1,
+	NVME_PREEMPT_AND_ABORT = 2,
+	NVME_RELEASE = 0,
+	NVME_CLEAR = 1,
+	NVME_PERSIST_NO_CHANGE = 0,
+	NVME_PERSIST_CLEAR = 2,
+	NVME_PERSIST_SET = 3,
+};
+#define NVME_RESERVATION_EXTENDED (1u << 0) /* dword 11 of Report */
+
+struct nvme_reservation_keys {
+	le64 key, other;
+} __packed;
+_Static_assert(sizeof(struct nvme_reservation_keys) == 16, "base 7.3");
+
+struct nvme_reservation_status {
+	le32 generation;
+	uint8_t type;
+	uint8_t registrants[2]; /* a le16, not aligned */
+	uint8_t reserved7[2];
+	uint8_t persists;
+	uint8_t reserved10[54];
+} __packed;
+_Static_assert(sizeof(struct nvme_reservation_status) == 64, "base 7.5");
+
+struct nvme_registrant {
+	le16 controller;
+	uint8_t status, reserved3[5];
+	le64 key;
+	uint8_t host[16], reserved32[32];
+} __packed;
+_Static_assert(sizeof(struct nvme_registrant) == 64, "base 7.5");
+#define NVME_REGISTRANT_HOLDS (1u << 0)
 
 #endif

@@ -3,8 +3,9 @@
  * A PCI function as the bus that it is plugged into sees it, and the other
  * way round. Bus: test/vmm/vpci.c. Functions: the models in this directory.
  *
- * A function has one 64-bit memory BAR (BAR 0) that also holds its MSI-X
- * table; the bus does configuration space.
+ * A function has a 64-bit memory BAR (BAR 0) that is all its own. Its MSI-X
+ * table is in there, served by the function, or in another one (BAR 4), served
+ * by the bus; the bus does configuration space.
  */
 #ifndef MODEL_PCI_FUNCTION_H
 #define MODEL_PCI_FUNCTION_H
@@ -48,7 +49,9 @@ struct pci_function {
 	uint64_t bar_size; /* power of two, at least 4 KiB */
 	struct msix *msix;
 	unsigned int vectors;
-	uint32_t msix_table, msix_pending; /* offsets in BAR 0 */
+	/* 0: the table is in BAR 0; else the size of BAR 4, as bar_size. */
+	uint64_t msix_bar_size;
+	uint32_t msix_table, msix_pending; /* offsets in its BAR */
 	struct pci_host host; /* set by the bus before the first access */
 };
 
