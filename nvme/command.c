@@ -16,7 +16,10 @@
 #include <le.h>
 
 #include "command.h"
+#include "reservation.h"
 
+#define EXTENDED_HOST_ID 1u
+#define HOST_ID_MS 5000u /* the kernel's own is for data, and longer */
 #define CDW12_SHIFT 16 /* libnvme's NVME_IO_ flags are the upper half */
 
 static struct nvme_uring_cmd *prepare(struct io_uring_sqe *sqe,
@@ -40,16 +43,17 @@ static void set_lba(struct nvme_uring_cmd *cmd, uint64_t lba)
 }
 
 void command_transfer(struct io_uring_sqe *sqe,
-		      const struct command_target *target, bool write,
+		      const struct command_target *target, enum disk_op op,
 		      bool fua, uint64_t lba, uint32_t blocks,
 		      const struct command_data *data)
 {
-	struct nvme_uring_cmd *cmd =
-		prepare(sqe, target, write ? nvme_cmd_write : nvme_cmd_read);
+	struct nvme_uring_cmd *cmd = prepare(sqe, target,
+		op == DISK_READ ? nvme_cmd_read :
+		op == DISK_WRITE ? nvme_cmd_write : nvme_cmd_compare);
 
 	set_lba(cmd, lba);
 	cmd->cdw12 = blocks - 1;
-	if (write && fua)
+	if (op == DISK_WRITE && fua)
 		cmd->cdw12 |= (uint32_t)NVME_IO_FUA << CDW12_SHIFT;
 	if (data->nr == 1) {
 		cmd->addr = (uintptr_t)data->iov->iov_base;
@@ -89,11 +93,50 @@ void command_discard(struct io_uring_sqe *sqe,
 
 void command_zeroes(struct io_uring_sqe *sqe,
 		    const struct command_target *target, uint64_t lba,
-		    uint32_t blocks)
+		    uint32_t blocks, bool unmap)
 {
 	struct nvme_uring_cmd *cmd = prepare(sqe, target,
 					     nvme_cmd_write_zeroes);
 
 	set_lba(cmd, lba);
 	cmd->cdw12 = blocks - 1;
+	if (unmap)
+		cmd->cdw12 |= (uint32_t)NVME_IO_DEAC << CDW12_SHIFT;
+}
+
+void command_verify(struct io_uring_sqe *sqe,
+		    const struct command_target *target, uint64_t lba,
+		    uint32_t blocks)
+{
+	struct nvme_uring_cmd *cmd = prepare(sqe, target, nvme_cmd_verify);
+
+	set_lba(cmd, lba);
+	cmd->cdw12 = blocks - 1;
+}
+
+void command_reservation(struct io_uring_sqe *sqe,
+			 const struct command_target *target,
+			 const struct reservation_command *command,
+			 void *data)
+{
+	struct nvme_uring_cmd *cmd = prepare(sqe, target, command->opcode);
+
+	cmd->cdw10 = command->cdw10;
+	cmd->cdw11 = command->cdw11;
+	cmd->addr = (uintptr_t)data;
+	cmd->data_len = command->bytes;
+}
+
+void command_host_id(struct io_uring_sqe *sqe, int fd, uint8_t id[16])
+{
+	const struct command_target target = { .fd = fd };
+	struct nvme_uring_cmd *cmd = prepare(sqe, &target,
+					     nvme_admin_set_features);
+
+	sqe->cmd_op = NVME_URING_CMD_ADMIN;
+	cmd->addr = (uintptr_t)id;
+	cmd->data_len = 16;
+	cmd->cdw10 = NVME_FEAT_FID_HOST_ID;
+	cmd->cdw11 = EXTENDED_HOST_ID;
+	cmd->timeout_ms = HOST_ID_MS;
 }

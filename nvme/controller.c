@@ -27,69 +27,7 @@
 #include <unistd.h>
 
 #include "controller.h"
-
-/* Appends "/NAME" to `path`. False: too long. */
-static bool descend(char *path, const char *name)
-{
-	size_t len = strlen(path);
-	int n = snprintf(path + len, NVME_PATH_SIZE - len, "/%s", name);
-
-	return n > 0 && (size_t)n < NVME_PATH_SIZE - len;
-}
-
-/* Appends the entry of `path` that begins with `prefix`. */
-static int descend_to(char *path, const char *prefix)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int err = -ENOENT;
-
-	if (!dir)
-		return -errno;
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)))
-			continue;
-		err = descend(path, entry->d_name) ? 0 : -ENAMETOOLONG;
-		break;
-	}
-	closedir(dir);
-	return err;
-}
-
-/* First line of a file, without its end. */
-static int read_text(const char *path, const char *name, char *text,
-		     size_t size)
-{
-	char file[NVME_PATH_SIZE];
-	ssize_t n;
-	int fd;
-
-	if (snprintf(file, sizeof(file), "%s/%s", path, name) >=
-	    (int)sizeof(file))
-		return -ENAMETOOLONG;
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return 0;
-}
-
-static int read_number(const char *path, const char *name, uint64_t *value)
-{
-	char text[32], *end;
-	int err = read_text(path, name, text, sizeof(text));
-
-	if (err)
-		return err;
-	errno = 0;
-	*value = strtoull(text, &end, 10);
-	return errno || end == text || *end ? -EINVAL : 0;
-}
+#include "sysfs.h"
 
 int controller_find(const char *root, const struct guid *device, char *path)
 {
@@ -99,7 +37,7 @@ int controller_find(const char *root, const struct guid *device, char *path)
 	if (snprintf(path, NVME_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s", root,
 		     guid_print(device, guid)) >= NVME_PATH_SIZE)
 		return -ENAMETOOLONG;
-	err = descend_to(path, "pci");
+	err = sysfs_descend(path, "pci");
 	if (err)
 		return err;
 	/* pciDDDD:00 holds functions of the name DDDD:... */
@@ -107,11 +45,11 @@ int controller_find(const char *root, const struct guid *device, char *path)
 	if (snprintf(domain, sizeof(domain), "%.*s:", (int)strcspn(pci, ":"),
 		     pci) >= (int)sizeof(domain))
 		return -ENOENT;
-	err = descend_to(path, domain);
+	err = sysfs_descend(path, domain);
 	if (!err)
-		err = descend_to(path, "nvme"); /* the class */
+		err = sysfs_descend(path, "nvme"); /* the class */
 	if (!err)
-		err = descend_to(path, "nvme"); /* and the controller */
+		err = sysfs_descend(path, "nvme"); /* and the controller */
 	return err;
 }
 
@@ -119,7 +57,7 @@ bool controller_is_live(const char *path)
 {
 	char state[32];
 
-	return read_text(path, "state", state, sizeof(state)) == 0 &&
+	return sysfs_text(path, "state", state, sizeof(state)) == 0 &&
 	       !strcmp(state, "live");
 }
 
@@ -139,7 +77,7 @@ int controller_namespace(const char *path, uint32_t nsid, char *name)
 		    strlen(entry->d_name) >= NVME_NAME_SIZE ||
 		    snprintf(file, sizeof(file), "%s/nsid", entry->d_name) >=
 			    (int)sizeof(file) ||
-		    read_number(path, file, &value) || value != nsid)
+		    sysfs_number(path, file, &value) || value != nsid)
 			continue;
 		strcpy(name, entry->d_name);
 		err = 0;
@@ -170,7 +108,7 @@ int controller_limits(const char *path, const char *name,
 	    (int)sizeof(dir))
 		return -ENAMETOOLONG;
 	for (size_t i = 0; i < sizeof(attribute) / sizeof(attribute[0]); i++) {
-		int err = read_number(dir, attribute[i].name,
+		int err = sysfs_number(dir, attribute[i].name,
 				      attribute[i].value);
 
 		if (err)
@@ -184,6 +122,19 @@ int controller_limits(const char *path, const char *name,
 	limits->gap_mask = (uint32_t)mask;
 	limits->alignment = (uint32_t)alignment + 1; /* the file has a mask */
 	limits->read_only = read_only != 0;
+	return 0;
+}
+
+int controller_size(const char *dir, uint64_t *bytes)
+{
+	uint64_t sectors;
+	int err = sysfs_number(dir, "size", &sectors);
+
+	if (err)
+		return err;
+	if (sectors > UINT64_MAX / 512)
+		return -EINVAL;
+	*bytes = sectors * 512; /* whatever the block */
 	return 0;
 }
 

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "guid.h"
+#include "sysfs.h"
 
-#define NVME_PATH_SIZE 512 /* of a directory in sysfs */
 #define NVME_NAME_SIZE 32  /* of a namespace: nvme0n1 */
 
 /* What the kernel takes in one command; see block queue limits in the kernel's
@@ -42,6 +42,9 @@ int controller_namespace(const char *path, uint32_t nsid, char *name);
 /* -ENOENT or -EINVAL: an attribute is missing or no number. */
 int controller_limits(const char *path, const char *name,
 		      struct queue_limits *limits);
+
+/* Bytes of the block device with this directory, now. -ENOENT: it is gone. */
+int controller_size(const char *dir, uint64_t *bytes);
 
 /* Opens the generic character device beside the block device `name`. A
  * descriptor or -errno. */

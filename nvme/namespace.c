@@ -2,26 +2,19 @@
 /*
  * Namespaces, theory of operation
  *
- * Owns: the disk of one namespace: its generic character device, what the
- * device said about itself, the list of its queues. Opening it:
+ * Owns: the disk of one namespace: its generic character device and what the
+ * device said about itself. Opening it:
  *
  *	look for the controller --> live? --> namespace --> device node
  *	   every 20 ms until the deadline      |
  *	                                       v
  *	                     Identify (libnvme), limits (sysfs) --> disk_info
  *
- * States of the disk afterwards:
+ * What happens to the disk afterwards: ring_disk_life.c; to its requests:
+ * ring_disk.c and passthrough.c. While the controller is being reset the disk
+ * is there: its commands wait and are sent again (status.c).
  *
- *	LIVE --- a command says ENODEV or Invalid Namespace ---> GONE
- *
- * While the controller is being reset the disk is LIVE: its commands wait and
- * are sent again (status.c). GONE is for ever; every request ends in DISK_GONE.
- *
- * Data go straight to guest memory if that is registered with io_uring and
- * the self-test at start found the device there; otherwise all are copied.
- *
- * Threads: nvme_open() and close() on one thread; a queue on its reactor;
- * info() and inspect() on any. The list of queues has a lock.
+ * Threads: nvme_open() and close() on one thread; info() and inspect() on any.
  *
  * Failure answers: what the device says is checked as a whole before a disk
  * comes of it; a disk that would be wrong is not offered, with the reason.
@@ -52,10 +45,16 @@ LOG_MODULE("nvme");
 #define MIN_BLOCK_SHIFT 9
 #define MAX_BLOCK_SHIFT 12
 #define MAX_BLOCKS_PER_COMMAND 65536 /* NLB has 16 bits, zero-based */
+#define RESCAP_TYPES 0x7e
 
 static uint16_t id16(__le16 v)
 {
 	return le16_to_cpu((__force le16)v);
+}
+
+static uint32_t id32(__le32 v)
+{
+	return le32_to_cpu((__force le32)v);
 }
 
 static uint64_t id64(__le64 v)
@@ -96,6 +95,8 @@ static uint32_t physical_blocks(const struct nvme_id_ctrl *ctrl,
 		preferred = id16(id->npwg) + 1u;
 	if (id->nsfeat & NVME_NS_FEAT_NATOMIC && id16(id->nawupf))
 		atomic = id16(id->nawupf) + 1u;
+	if (id16(id->nabo)) /* the boundaries are off by so much */
+		atomic = 1;
 	/* More than a logical unit can say helps nobody. */
 	return smaller(power_of_two_below(smaller(preferred, atomic)), 1 << 15);
 }
@@ -147,30 +148,117 @@ static const char *describe_transfer(struct disk_info *info,
 	return NULL;
 }
 
+/*
+ * A discard that neither starts nor ends inside of a unit of the device: NPDG
+ * is what its length, NPDA what its start should be a multiple of (NVM Command
+ * Set Specification 1.0, figure 97). A unit that is a multiple of both, counted
+ * from block 0, does.
+ */
+static void describe_discard(struct namespace *ns,
+			     const struct nvme_id_ctrl *ctrl,
+			     const struct nvme_id_ns *id,
+			     const struct queue_limits *limits)
+{
+	uint64_t unit = 1, start = 1, a, b;
+
+	ns->ring.limit[DISK_DISCARD] = smaller(limits->discard_bytes /
+				     ns->ring.info.block_size, UINT32_MAX);
+	if (!ns->ring.limit[DISK_DISCARD] ||
+	    !(id16(ctrl->oncs) & NVME_CTRL_ONCS_DSM))
+		return;
+	if (id->nsfeat & NVME_NS_FEAT_IO_OPT) {
+		unit = id16(id->npdg) + 1u;
+		start = id16(id->npda) + 1u;
+	}
+	for (a = unit, b = start; b;) {
+		uint64_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	ns->ring.info.discard_granularity = smaller(unit / a * start,
+						    UINT32_MAX);
+	ns->ring.info.discard_zeroes = (id->dlfeat & NVME_NS_DLFEAT_RB) ==
+				  NVME_NS_DLFEAT_RB_ALL_0S;
+}
+
+static void describe_zeroes(struct namespace *ns,
+			    const struct nvme_id_ctrl *ctrl,
+			    const struct nvme_id_ns *id,
+			    const struct queue_limits *limits)
+{
+	ns->ring.limit[DISK_WRITE_ZEROES] = smaller(limits->zeroes_bytes /
+				    ns->ring.info.block_size,
+				    MAX_BLOCKS_PER_COMMAND);
+	ns->ring.info.write_zeroes = ns->ring.limit[DISK_WRITE_ZEROES] &&
+				id16(ctrl->oncs) & NVME_CTRL_ONCS_WRITE_ZEROES;
+	ns->ring.info.write_zeroes_unmap =
+		ns->ring.info.write_zeroes &&
+		id->dlfeat & NVME_NS_DLFEAT_WRITE_ZEROES &&
+		(id->dlfeat & NVME_NS_DLFEAT_RB) == NVME_NS_DLFEAT_RB_ALL_0S;
+}
+
+/* Compare is limited as data are; Verify by VSL (0: not), and no command of
+ * ours makes the device work for longer than data would. */
+static void describe_checks(struct namespace *ns,
+			    const struct nvme_id_ctrl *ctrl,
+			    const struct nvme_id_ctrl_nvm *nvm,
+			    const struct queue_limits *limits)
+{
+	uint64_t bytes = limits->max_bytes;
+
+	if (nvm->vsl && nvm->vsl < 32)
+		bytes = smaller(bytes, (uint64_t)GUEST_PAGE_SIZE << nvm->vsl);
+	ns->ring.limit[DISK_VERIFY] = smaller(bytes / ns->ring.info.block_size,
+				    MAX_BLOCKS_PER_COMMAND);
+	ns->ring.info.compare = id16(ctrl->oncs) & NVME_CTRL_ONCS_COMPARE;
+	ns->ring.info.verify = ns->ring.limit[DISK_VERIFY] &&
+			  id16(ctrl->oncs) & NVME_CTRL_ONCS_VERIFY;
+}
+
+static void describe_preferences(struct disk_info *info,
+				 const struct nvme_id_ns *id)
+{
+	uint64_t blocks = id16(id->noiob);
+
+	if (id->nsfeat & NVME_NS_FEAT_IO_OPT && id16(id->nows))
+		blocks = id16(id->nows) + 1u;
+	/* What nobody can ask for is no help. */
+	if (blocks * info->block_size <= info->max_transfer)
+		info->optimal_transfer = (uint32_t)blocks * info->block_size;
+}
+
+/* Types stand where struct disk_info has them. */
+static void describe_reservations(struct disk_info *info,
+				  const struct nvme_id_ctrl *ctrl,
+				  const struct nvme_id_ns *id)
+{
+	if (!(id16(ctrl->oncs) & NVME_CTRL_ONCS_RESERVATIONS) ||
+	    !(id32(ctrl->ctratt) & NVME_CTRL_CTRATT_128_ID))
+		return;
+	info->reservation_types = id->rescap & RESCAP_TYPES;
+	info->reservation_persist = info->reservation_types &&
+				    id->rescap & NVME_NS_RESCAP_PTPL;
+}
+
 const char *namespace_describe(struct namespace *ns,
 			       const struct nvme_id_ctrl *ctrl,
+			       const struct nvme_id_ctrl_nvm *nvm,
 			       const struct nvme_id_ns *id,
 			       const struct queue_limits *limits)
 {
-	struct disk_info *info = &ns->info;
+	struct disk_info *info = &ns->ring.info;
 	const char *rule = describe_blocks(info, ctrl, id);
 
 	if (!rule)
 		rule = describe_transfer(info, limits);
 	if (rule)
 		return rule;
-	ns->discard_blocks = limits->discard_bytes / info->block_size;
-	if (ns->discard_blocks > UINT32_MAX)
-		ns->discard_blocks = UINT32_MAX;
-	ns->zeroes_blocks = smaller(limits->zeroes_bytes / info->block_size,
-				    MAX_BLOCKS_PER_COMMAND);
-	if (ns->discard_blocks && id16(ctrl->oncs) & NVME_CTRL_ONCS_DSM) {
-		info->discard_granularity = 1;
-		if (id->nsfeat & NVME_NS_FEAT_IO_OPT)
-			info->discard_granularity = id16(id->npdg) + 1u;
-	}
-	info->write_zeroes = ns->zeroes_blocks &&
-			     id16(ctrl->oncs) & NVME_CTRL_ONCS_WRITE_ZEROES;
+	describe_discard(ns, ctrl, id, limits);
+	describe_zeroes(ns, ctrl, id, limits);
+	describe_checks(ns, ctrl, nvm, limits);
+	describe_preferences(info, id);
+	describe_reservations(info, ctrl, id);
 	info->write_cache = ctrl->vwc & NVME_CTRL_VWC_PRESENT;
 	info->fua = true;
 	info->read_only = limits->read_only ||
@@ -184,12 +272,35 @@ const char *namespace_describe(struct namespace *ns,
 	return NULL;
 }
 
+/*
+ * Reservations are between hosts, so that there are none without our name.
+ * The identifier belongs to the controller: all its namespaces set the same.
+ */
+static void introduce(struct namespace *ns, const struct nvme_config *config)
+{
+	static const uint8_t none[16];
+	int err;
+
+	if (!ns->ring.info.reservation_types)
+		return;
+	if (memcmp(config->host_id, none, sizeof(none))) {
+		err = host_id_set(ns, config->host_id);
+		if (!err)
+			return;
+		log_warn("%s: no reservations: Host Identifier: %s",
+			 ns->ring.name, nvme_result_text(err));
+	}
+	ns->ring.info.reservation_types = 0;
+	ns->ring.info.reservation_persist = false;
+}
+
 /* Admin commands block; the kernel bounds each by its own timeout. */
 static int identify(struct namespace *ns)
 {
 	struct {
 		struct nvme_id_ctrl ctrl;
 		struct nvme_id_ns id;
+		struct nvme_id_ctrl_nvm nvm;
 	} *page;
 	struct queue_limits limits;
 	const char *rule;
@@ -202,19 +313,24 @@ static int identify(struct namespace *ns)
 	if (!err)
 		err = nvme_identify_ns(ns->fd, ns->nsid, &page->id);
 	if (err) {
-		log_err("%s: Identify: %s", ns->name,
+		log_err("%s: Identify: %s", ns->ring.name,
 			nvme_result_text(err < 0 ? -errno : err));
 		err = -EIO;
 		goto out_free;
 	}
-	err = controller_limits(ns->controller, ns->name, &limits);
+	/* Devices before 2.0 do not have it. */
+	if (nvme_nvm_identify_ctrl(ns->fd, &page->nvm))
+		memset(&page->nvm, 0, sizeof(page->nvm));
+	err = controller_limits(ns->controller, ns->ring.name, &limits);
 	if (err) {
-		log_err("%s: limits in sysfs: %s", ns->name, strerror(-err));
+		log_err("%s: limits in sysfs: %s", ns->ring.name,
+			strerror(-err));
 		goto out_free;
 	}
-	rule = namespace_describe(ns, &page->ctrl, &page->id, &limits);
+	rule = namespace_describe(ns, &page->ctrl, &page->nvm, &page->id,
+				  &limits);
 	if (rule) {
-		log_err("%s: not supported unless %s", ns->name, rule);
+		log_err("%s: not supported unless %s", ns->ring.name, rule);
 		err = -EOPNOTSUPP;
 	}
 out_free:
@@ -229,9 +345,9 @@ static const char *look(struct namespace *ns, const struct nvme_config *config)
 		return "no NVMe controller";
 	if (!controller_is_live(ns->controller))
 		return "controller is not live";
-	if (controller_namespace(ns->controller, ns->nsid, ns->name))
+	if (controller_namespace(ns->controller, ns->nsid, ns->ring.name))
 		return "no such namespace";
-	ns->fd = controller_open_generic("", ns->name);
+	ns->fd = controller_open_generic("", ns->ring.name);
 	return ns->fd < 0 ? "no generic character device" : NULL;
 }
 
@@ -254,73 +370,57 @@ static int wait_for(struct namespace *ns, const struct nvme_config *config)
 	return 0;
 }
 
-static void namespace_info(struct disk *disk, struct disk_info *info)
-{
-	*info = ((struct namespace *)disk)->info;
-}
-
-static void inspect_queue(const struct disk_queue *queue, struct inspect *out)
-{
-	const struct queue_counters *c = &queue->counters;
-
-	inspect_u64(out, "outstanding", queue->outstanding);
-	inspect_u64(out, "reads", c->reads);
-	inspect_u64(out, "writes", c->writes);
-	inspect_u64(out, "flushes", c->flushes);
-	inspect_u64(out, "discards", c->discards);
-	inspect_u64(out, "write_zeroes", c->zeroes);
-	inspect_u64(out, "commands", c->commands);
-	inspect_u64(out, "direct_bytes", c->direct_bytes);
-	inspect_u64(out, "copied_bytes", c->copied_bytes);
-	inspect_u64(out, "retries", c->retries);
-	inspect_u64(out, "resets", c->resets);
-	inspect_u64(out, "errors", c->errors);
-	inspect_u64(out, "invalid", c->invalid);
-}
-
 static void namespace_inspect(struct disk *disk, struct inspect *out)
 {
 	struct namespace *ns = (struct namespace *)disk;
-	unsigned int n = 0;
-	char name[16];
 
-	inspect_text(out, "name", ns->name);
-	inspect_text(out, "serial", ns->info.serial);
+	inspect_text(out, "name", ns->ring.name);
+	inspect_text(out, "serial", ns->ring.info.serial);
 	inspect_u64(out, "nsid", ns->nsid);
-	inspect_u64(out, "blocks", ns->info.blocks);
-	inspect_u64(out, "block_size", ns->info.block_size);
-	inspect_u64(out, "max_transfer", ns->info.max_transfer);
-	inspect_bool(out, "gone", atomic_load(&ns->gone));
-	inspect_bool(out, "copy_all", atomic_load(&ns->copy_all));
-	pthread_mutex_lock(&ns->queues_lock);
-	for (struct disk_queue *q = ns->queues; q; q = q->next) {
-		snprintf(name, sizeof(name), "queue%u", n++);
-		if (inspect_begin(out, name)) {
-			inspect_queue(q, out);
-			inspect_end(out);
-		}
-	}
-	pthread_mutex_unlock(&ns->queues_lock);
+	ring_disk_describe(&ns->ring, out);
+}
+
+/* The controller: the namespaces of one that goes may not be told of. */
+static void namespace_event(struct ring_disk *disk, const struct uevent *event)
+{
+	struct namespace *ns = (struct namespace *)disk;
+
+	if (strcmp(event->subsystem, "nvme") ||
+	    strcmp(event->name, strrchr(ns->controller, '/') + 1))
+		return;
+	if (event->action == UEVENT_REMOVE)
+		ring_disk_lost(disk);
+	else if (event->connected && disk->info.reservation_types &&
+		 uevent_reactor())
+		host_id_renew(ns, uevent_reactor());
 }
 
 static void namespace_close(struct disk *disk)
 {
 	struct namespace *ns = (struct namespace *)disk;
 
-	pv_bug(ns->queues, ns->nsid, (uintptr_t)ns->queues);
+	ring_disk_end(&ns->ring);
 	close(ns->fd);
-	pthread_mutex_destroy(&ns->queues_lock);
+	ring_disk_destroy(&ns->ring);
 	free(ns);
 }
 
 static const struct disk_ops namespace_ops = {
 	.name = "nvme",
-	.info = namespace_info,
-	.queue_open = passthrough_open,
-	.queue_close = passthrough_close,
-	.submit = passthrough_submit,
+	.info = ring_disk_info,
+	.queue_open = ring_disk_queue_open,
+	.queue_close = ring_disk_queue_close,
+	.submit = ring_disk_submit,
 	.inspect = namespace_inspect,
 	.close = namespace_close,
+};
+
+static const struct ring_ops passthrough = {
+	.fill = passthrough_fill,
+	.judge = passthrough_judge,
+	.text = nvme_result_text,
+	.answer = passthrough_answer,
+	.event = namespace_event,
 };
 
 int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
@@ -331,27 +431,29 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
 
 	if (!ns)
 		return -ENOMEM;
-	ns->disk.ops = &namespace_ops;
-	ns->memory = memory;
+	ring_disk_init(&ns->ring, &namespace_ops, &passthrough, memory);
 	ns->nsid = config->nsid;
-	pthread_mutex_init(&ns->queues_lock, NULL);
 	err = wait_for(ns, config);
 	if (err)
 		goto out_free;
 	err = identify(ns);
 	if (err)
 		goto out_close;
-	ns->info.read_only |= config->read_only;
+	introduce(ns, config);
+	ns->ring.info.read_only |= config->read_only;
+	snprintf(ns->ring.sysfs, sizeof(ns->ring.sysfs), "%s/%s",
+		 ns->controller, ns->ring.name);
 	log_info("%s: %llu blocks of %u bytes, %u KiB a command, serial \"%s\"",
-		 ns->name, (unsigned long long)ns->info.blocks,
-		 ns->info.block_size, ns->info.max_transfer / 1024,
-		 ns->info.serial);
-	*disk = &ns->disk;
+		 ns->ring.name, (unsigned long long)ns->ring.info.blocks,
+		 ns->ring.info.block_size, ns->ring.info.max_transfer / 1024,
+		 ns->ring.info.serial);
+	ring_disk_begin(&ns->ring);
+	*disk = &ns->ring.disk;
 	return 0;
 out_close:
 	close(ns->fd);
 out_free:
-	pthread_mutex_destroy(&ns->queues_lock);
+	ring_disk_destroy(&ns->ring);
 	free(ns);
 	return err;
 }

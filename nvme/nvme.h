@@ -21,8 +21,29 @@ struct nvme_config {
 	struct guid device; /* VMBus instance of the virtual PCI device */
 	uint32_t nsid;	    /* namespace identifier, from 1 */
 	bool read_only;
+	/* Host Identifier, the same for all disks of this guest and of no
+	 * other; all zero: the disk offers no reservations. */
+	uint8_t host_id[16];
 	uint32_t wait_ms; /* for controller, namespace and device node */
 };
+
+struct inspect;
+struct reactor;
+
+/*
+ * Device events of the kernel, for all disks of this module: a namespace or
+ * disk with another size (DISK_RESIZED), or gone (DISK_LOST). One socket per
+ * process, read on `r`, which runs already; disk->event() is called there and
+ * must neither block nor close a disk. To be started before the first disk is
+ * opened, or its events may be missed; without it disks work, but tell
+ * nothing. 0 or -errno, logged.
+ *
+ * Stop: after the last disk was closed; `r` still runs. Not from a reactor
+ * other than `r`. Describe: an inspect_fn, with no object.
+ */
+int nvme_events_start(struct reactor *r);
+void nvme_events_stop(void);
+void nvme_events_describe(void *object, struct inspect *out);
 
 /*
  * Waits for the controller of `config->device` and its namespace, and makes a
@@ -37,7 +58,8 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
 	      struct disk **disk);
 
 /*
- * Shows that the device reaches guest memory: reads the first block once into
+ * Of disks that nvme_open() and block_device_open() gave: shows that the
+ * device reaches guest memory: reads the first block once into
  * a buffer of our own and once to `gpa`, without a copy, and compares. When
  * they differ or the read fails, all data of the disk are copied from then
  * on. `gpa` is a page-aligned page of guest RAM that nobody uses yet; its
@@ -46,7 +68,7 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
  * Own thread of the queue's reactor, asynchronous: done() follows on it.
  * -ENOMEM, -EINVAL: not started, done() never runs.
  */
-int nvme_self_test(struct disk_queue *queue, uint64_t gpa,
+int disk_self_test(struct disk_queue *queue, uint64_t gpa,
 		   void (*done)(void *arg, bool zero_copy), void *arg);
 
 #endif

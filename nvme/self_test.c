@@ -22,7 +22,8 @@
 
 #include <pv/log.h>
 
-#include "namespace.h"
+#include "nvme.h"
+#include "ring_disk.h"
 
 LOG_MODULE("nvme");
 
@@ -38,12 +39,12 @@ struct self_test {
 
 static void end(struct self_test *test, const char *failure)
 {
-	struct namespace *ns = test->queue->ns;
+	struct ring_disk *disk = test->queue->disk;
 
 	if (failure) {
 		log_warn("%s: self-test of direct transfer: %s: data will be "
-			 "copied", ns->name, failure);
-		atomic_store(&ns->copy_all, true);
+			 "copied", disk->name, failure);
+		atomic_store(&disk->copy_all, true);
 	}
 	test->done(test->arg, !failure);
 	free(test);
@@ -52,12 +53,12 @@ static void end(struct self_test *test, const char *failure)
 static void second_read(struct disk_request *req, enum disk_status status)
 {
 	struct self_test *test = (struct self_test *)req;
-	struct namespace *ns = test->queue->ns;
+	struct ring_disk *disk = test->queue->disk;
 	uint8_t block[GUEST_PAGE_SIZE];
 
 	if (status != DISK_OK)
 		end(test, disk_status_text(status));
-	else if (guest_memory_read(ns->memory, test->range.gpa, block,
+	else if (guest_memory_read(disk->memory, test->range.gpa, block,
 				   test->range.len) ||
 		 memcmp(block, test->block, test->range.len))
 		end(test, "data went elsewhere");
@@ -70,7 +71,7 @@ static void second_read(struct disk_request *req, enum disk_status status)
 static void first_read(struct disk_request *req, enum disk_status status)
 {
 	struct self_test *test = (struct self_test *)req;
-	struct guest_memory *memory = test->queue->ns->memory;
+	struct guest_memory *memory = test->queue->disk->memory;
 	uint64_t gpa = test->range.gpa;
 
 	if (status != DISK_OK) {
@@ -85,25 +86,25 @@ static void first_read(struct disk_request *req, enum disk_status status)
 		test->block[i] ^= 0xff;
 	test->direct_bytes = test->queue->counters.direct_bytes;
 	req->done = second_read;
-	passthrough_submit(test->queue, &req, 1);
+	ring_disk_submit(test->queue, &req, 1);
 }
 
-int nvme_self_test(struct disk_queue *queue, uint64_t gpa,
+int disk_self_test(struct disk_queue *queue, uint64_t gpa,
 		   void (*done)(void *arg, bool zero_copy), void *arg)
 {
-	struct namespace *ns = queue->ns;
+	struct ring_disk *disk = queue->disk;
 	struct self_test *test;
 
 	if (gpa % GUEST_PAGE_SIZE ||
-	    !guest_memory_good(ns->memory, (struct gpa_range){
-			gpa, ns->info.block_size }))
+	    !guest_memory_good(disk->memory, (struct gpa_range){
+			gpa, disk->info.block_size }))
 		return -EINVAL;
 	test = calloc(1, sizeof(*test));
 	if (!test)
 		return -ENOMEM;
 	test->queue = queue;
 	test->range.gpa = gpa;
-	test->range.len = ns->info.block_size;
+	test->range.len = disk->info.block_size;
 	test->done = done;
 	test->arg = arg;
 	test->req.op = DISK_READ;
@@ -111,6 +112,6 @@ int nvme_self_test(struct disk_queue *queue, uint64_t gpa,
 	test->req.ranges = &test->range;
 	test->req.nr_ranges = 1;
 	test->req.done = first_read;
-	passthrough_submit_copied(queue, &test->req);
+	ring_disk_submit_copied(queue, &test->req);
 	return 0;
 }

@@ -11,8 +11,10 @@
  *	memory refused (EFAULT, EEXIST, EINVAL) once more, data copied
  *	anything else                           is the answer
  *
- * All commands of this module may be repeated: they name their blocks, and
- * the guest has not been answered yet.
+ * Commands that name blocks may be repeated: the guest has not been answered
+ * yet. Those that change reservations may not: done twice they mean something
+ * else. They are sent again only when it is certain that the device has not
+ * executed them; otherwise the caller looks at what there is (DISK_REPORT).
  *
  * The deadline is the caller's: it knows when the command was first sent.
  */
@@ -73,6 +75,7 @@ static const struct meaning {
 	{ MEDIA(GUARD_CHECK), DISK_PROTECTION, false },
 	{ MEDIA(APPTAG_CHECK), DISK_PROTECTION, false },
 	{ MEDIA(REFTAG_CHECK), DISK_PROTECTION, false },
+	{ MEDIA(COMPARE_FAILED), DISK_MISCOMPARE, false },
 	{ MEDIA(UNWRITTEN_BLOCK), DISK_MEDIUM_READ, false },
 };
 
@@ -110,12 +113,27 @@ static struct nvme_verdict judge_device(uint16_t field,
 	return verdict;
 }
 
-struct nvme_verdict nvme_judge(int32_t res, const struct nvme_attempt *attempt)
+/* Is it certain that the device has done nothing? */
+static bool not_executed(int32_t res)
+{
+	switch (res) {
+	case GENERIC(NS_NOT_READY):
+	case -EAGAIN:
+	case -ENOMEM:
+	case -EBUSY:
+	case -EFAULT:
+	case -EEXIST:
+	case -EINVAL:
+		return true;
+	}
+	return false;
+}
+
+static struct nvme_verdict judge_kernel(int32_t res,
+					const struct nvme_attempt *attempt)
 {
 	struct nvme_verdict verdict = { .status = DISK_FAILED };
 
-	if (res > 0)
-		return judge_device((uint16_t)res, attempt);
 	switch (res) {
 	case 0:
 		verdict.status = DISK_OK;
@@ -147,6 +165,19 @@ struct nvme_verdict nvme_judge(int32_t res, const struct nvme_attempt *attempt)
 		verdict.gone = true;
 		break;
 	}
+	return verdict;
+}
+
+struct nvme_verdict nvme_judge(int32_t res, const struct nvme_attempt *attempt)
+{
+	struct nvme_verdict verdict =
+		res > 0 ? judge_device((uint16_t)res, attempt) :
+			  judge_kernel(res, attempt);
+	int32_t code = res > 0 ? res & (NVME_SCT_MASK << NVME_SCT_SHIFT |
+					NVME_SC_MASK) : res;
+
+	if (attempt->once && !not_executed(code))
+		verdict.retry = false;
 	return verdict;
 }
 

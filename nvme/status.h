@@ -17,6 +17,7 @@
 struct nvme_attempt {
 	uint32_t retries; /* already made */
 	bool copied;	  /* data went through a buffer of ours */
+	bool once;	  /* must not be executed twice */
 	const uint16_t *crdt; /* Command Retry Delay Times 1-3, 100 ms */
 };
 
