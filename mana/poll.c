@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Polling, theory of operation
+ *
+ * Owns: when a queue's completions are looked at.
+ *
+ *	            frames handed over, or an event
+ *	   asleep ---------------------------------> polling
+ *	   CQs armed <------------------------------ CQs silent
+ *	            nothing found in IDLE_PASSES
+ *
+ * While it polls, the queue is a call that posts itself again: once per round
+ * of its reactor, as long as the reactor's budget allows; when that is spent
+ * the reactor lets VTL0 run for a slice and comes back. VTL0 is never left
+ * alone with a queue that is neither armed nor due: an event is what pulls the
+ * VP out of it.
+ *
+ * Asleep, events come through a descriptor that the reactor watches. A CQ that
+ * is still armed from before is not armed again; an event that is on its way
+ * while its entries have been polled already costs one empty pass.
+ *
+ * Threads: the queue's reactor. Failure answers: a queue that broke is not
+ * looked at any more, and its NIC hears of it.
+ */
+#include <errno.h>
+
+#include <pv/log.h>
+
+#include "txrx.h"
+
+#define BUDGET 32u /* entries of each CQ in a round */
+#define IDLE_PASSES 3
+
+bool queue_key(const struct nic_queue *q, struct gpa_range range, uint32_t *key)
+{
+	const struct mana_keys *keys = q->keys;
+
+	for (unsigned int i = 0; i < keys->nr; i++) {
+		uint64_t offset = range.gpa - keys->range[i].gpa;
+
+		if (offset >= keys->range[i].size ||
+		    range.len > keys->range[i].size - offset)
+			continue;
+		*key = keys->range[i].key;
+		return keys->range[i].good;
+	}
+	return false;
+}
+
+void queue_break(struct nic_queue *q, const char *why)
+{
+	if (q->stopped)
+		return;
+	q->stopped = true;
+	q->broken(q, why);
+}
+
+void queue_poll_soon(struct nic_queue *q)
+{
+	q->idle = 0;
+	if (q->attached && !q->stopped)
+		reactor_post(q->reactor, &q->poll);
+}
+
+void queue_event(struct nic_queue *q, bool tx)
+{
+	q->events_taken++;
+	if (tx)
+		q->tx_cq.armed = false;
+	else
+		q->rx_cq.armed = false;
+}
+
+static void sleep_armed(struct nic_queue *q)
+{
+	if (tx_outstanding(q) && !q->tx_cq.armed) {
+		mana_cq_arm(&q->doorbells, &q->tx_cq);
+		q->arms++;
+	}
+	if (q->receives && !q->rx_cq.armed) {
+		mana_cq_arm(&q->doorbells, &q->rx_cq);
+		q->arms++;
+	}
+}
+
+static void poll_queue(struct reactor_call *call)
+{
+	struct nic_queue *q = (struct nic_queue *)((char *)call -
+		offsetof(struct nic_queue, poll));
+	int received = 0, sent;
+
+	if (!q->attached || q->stopped)
+		return;
+	q->polling = true;
+	sent = tx_completions(q, BUDGET);
+	if (q->receives && sent >= 0 && !q->stopped)
+		received = rx_completions(q, BUDGET);
+	q->polling = false;
+	if (sent < 0 || received < 0) {
+		queue_break(q, "completions that can not be");
+		return;
+	}
+	if (q->stopped || !q->attached) /* of a completion, or a client */
+		return;
+	if (q->rq_written && q->receives)
+		mana_rq_ring(&q->doorbells, &q->rq);
+	q->rq_written = false;
+	mana_cq_credit(&q->doorbells, &q->tx_cq);
+	if (q->receives)
+		mana_cq_credit(&q->doorbells, &q->rx_cq);
+	if (sent || received)
+		q->idle = 0;
+	else
+		q->idle++;
+	if (q->idle < IDLE_PASSES)
+		reactor_post(q->reactor, &q->poll);
+	else
+		sleep_armed(q);
+	q->stats.doorbells = q->doorbells.rung;
+}
+
+static void readable(struct reactor_watch *watch)
+{
+	struct nic_queue *q = (struct nic_queue *)((char *)watch -
+		offsetof(struct nic_queue, watch));
+
+	q->events(q);
+	if (q->stopped) { /* what broke may be readable for ever */
+		reactor_watch_remove(q->reactor, watch);
+		watch->fd = -1;
+	}
+	queue_poll_soon(q);
+}
+
+int queue_attach(struct nic_queue *q)
+{
+	int err;
+
+	q->poll.fn = poll_queue;
+	q->watch.fn = readable;
+	q->watch.fd = q->event_fd;
+	err = reactor_watch_add(q->reactor, &q->watch);
+	if (err)
+		return err;
+	q->attached = true;
+	return 0;
+}
+
+void queue_detach(struct nic_queue *q)
+{
+	if (!q->attached)
+		return;
+	q->attached = false;
+	q->stopped = true;
+	if (q->watch.fd >= 0)
+		reactor_watch_remove(q->reactor, &q->watch);
+}
