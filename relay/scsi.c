@@ -3,7 +3,7 @@
  * SCSI target, theory of operation
  *
  * Owns nothing: a task comes with everything it needs. scsi_execute() finds
- * the function of the operation code in a table; the function either sets the
+ * the command in the table (scsi_opcodes.c); its function either sets the
  * result at once or starts a transfer (scsi_transfer.c), which sets it later:
  *
  *	scsi_execute() --> command --+--> result set ----------> done()
@@ -14,14 +14,16 @@
  * REPORT LUNS, because a client that gets no INQUIRY data from LUN 0 may never
  * ask for the list; Linux takes any failure of INQUIRY for a success.
  *
- * All channels of a controller are one initiator, so the unit attention of a
- * logical unit whose size changed goes to the first that asks, and once.
+ * All channels of a controller are one initiator, so each unit attention goes
+ * to the first that asks, and once. What MODE SELECT changes is told to nobody:
+ * there is no other initiator.
  *
  * Threads: the reactor of the task's channel.
  *
  * Failure answers: a command that we do not know is ILLEGAL REQUEST with
  * INVALID COMMAND OPERATION CODE, a field that we do not know with INVALID
- * FIELD IN CDB. Nothing that a client can put into a command fails silently.
+ * FIELD IN CDB and a pointer to it. Nothing that a client can put into a
+ * command fails silently; reserved bits are not looked at.
  */
 #include <string.h>
 
@@ -63,6 +65,74 @@ bool scsi_refuse(struct scsi_task *task, uint16_t asc)
 	if (task->nexus)
 		task->nexus->count.refused++;
 	return scsi_check(task, SCSI_ILLEGAL_REQUEST, asc);
+}
+
+static bool refuse_field(struct scsi_task *task, uint16_t asc, uint8_t where,
+			 unsigned int byte, unsigned int bit)
+{
+	scsi_refuse(task, asc);
+	task->sense.key_specific[0] =
+		(uint8_t)(SCSI_SENSE_SKSV | where | SCSI_SENSE_BIT_VALID | bit);
+	scsi_put16(task->sense.key_specific + 1, (uint16_t)byte);
+	return true;
+}
+
+bool scsi_refuse_cdb(struct scsi_task *task, unsigned int byte,
+		     unsigned int bit)
+{
+	return refuse_field(task, SCSI_ASC_INVALID_FIELD_IN_CDB,
+			    SCSI_SENSE_IN_CDB, byte, bit);
+}
+
+bool scsi_refuse_list(struct scsi_task *task, unsigned int byte,
+		      unsigned int bit)
+{
+	return refuse_field(task, SCSI_ASC_INVALID_FIELD_IN_PARAMETERS, 0,
+			    byte, bit);
+}
+
+bool scsi_conflict(struct scsi_task *task)
+{
+	scsi_end(task, SCSI_DELIVERED);
+	task->status = SCSI_RESERVATION_CONFLICT;
+	return true;
+}
+
+/* How a disk's status reads in SCSI (SPC-4 4.5.6; NVM Express SCSI
+ * Translation Reference, 7). */
+static const struct {
+	uint8_t key;
+	uint16_t asc;
+} sense_of[DISK_NR_STATUS] = {
+	[DISK_INVALID] = { SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB },
+	[DISK_OUT_OF_RANGE] = { SCSI_ILLEGAL_REQUEST,
+				SCSI_ASC_LBA_OUT_OF_RANGE },
+	[DISK_READ_ONLY] = { SCSI_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED },
+	[DISK_MEDIUM_READ] = { SCSI_MEDIUM_ERROR, SCSI_ASC_READ_ERROR },
+	[DISK_MEDIUM_WRITE] = { SCSI_MEDIUM_ERROR, SCSI_ASC_WRITE_FAULT },
+	[DISK_PROTECTION] = { SCSI_ABORTED_COMMAND, SCSI_ASC_PROTECTION },
+	[DISK_MISCOMPARE] = { SCSI_MISCOMPARE, SCSI_ASC_MISCOMPARE },
+	[DISK_NOT_READY] = { SCSI_NOT_READY, SCSI_ASC_BECOMING_READY },
+	[DISK_NO_SPACE] = { SCSI_DATA_PROTECT, SCSI_ASC_SPACE_EXHAUSTED },
+	[DISK_ABORTED] = { SCSI_ABORTED_COMMAND, SCSI_ASC_NONE },
+	[DISK_TIMEOUT] = { SCSI_HARDWARE_ERROR, SCSI_ASC_TIMEOUT },
+	[DISK_UNSUPPORTED] = { SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPCODE },
+	[DISK_FAILED] = { SCSI_HARDWARE_ERROR, SCSI_ASC_INTERNAL_FAILURE },
+};
+
+bool scsi_disk_result(struct scsi_task *task, enum disk_status status)
+{
+	switch (status) {
+	case DISK_OK:
+		return scsi_good(task);
+	case DISK_GONE:
+		return scsi_end(task, SCSI_NO_LUN);
+	case DISK_CONFLICT:
+		return scsi_conflict(task);
+	default:
+		return scsi_check(task, sense_of[status].key,
+				  sense_of[status].asc);
+	}
 }
 
 /* Parameter data. */
@@ -124,26 +194,33 @@ bool scsi_fetch(struct scsi_task *task, void *data, uint32_t size)
 
 /* Commands without a disk. */
 
-static bool test_unit_ready(struct scsi_task *task)
+bool scsi_test_unit_ready(struct scsi_task *task)
 {
 	return scsi_good(task);
 }
 
-/* Whoever asks first has to be told. */
-static bool take_attention(struct scsi_task *task)
+/* Whoever asks first has to be told. 0: there is nothing to tell. */
+static uint16_t take_attention(struct scsi_lun *lun)
 {
-	struct scsi_lun *lun = task->nexus->lun;
+	static const uint16_t asc[SCSI_NR_ATTENTIONS] = {
+		[SCSI_MEDIUM_CHANGED] = SCSI_ASC_MEDIUM_CHANGED,
+		[SCSI_CAPACITY_CHANGED] = SCSI_ASC_CAPACITY_CHANGED,
+	};
+	unsigned int pending = atomic_load(&lun->attentions);
 
-	return atomic_load(&lun->capacity_changed) &&
-	       atomic_exchange(&lun->capacity_changed, false);
+	for (unsigned int i = 0; pending >> i; i++)
+		if (pending >> i & 1 &&
+		    atomic_fetch_and(&lun->attentions, ~(1u << i)) >> i & 1)
+			return asc[i];
+	return 0;
 }
 
 /* Sense goes with the status, so a unit attention is all that can be left. */
-static bool request_sense(struct scsi_task *task)
+bool scsi_request_sense(struct scsi_task *task)
 {
-	bool attention = task->nexus && take_attention(task);
-	uint16_t asc = attention ? SCSI_ASC_CAPACITY_CHANGED :
-		       task->nexus ? SCSI_ASC_NONE : SCSI_ASC_LUN_NOT_SUPPORTED;
+	uint16_t attention =
+		task->nexus ? take_attention(task->nexus->lun) : 0;
+	uint16_t asc = !task->nexus ? SCSI_ASC_LUN_NOT_SUPPORTED : attention;
 	uint8_t key = attention ? SCSI_UNIT_ATTENTION :
 		      task->nexus ? SCSI_NO_SENSE : SCSI_ILLEGAL_REQUEST;
 	struct scsi_sense fixed = {
@@ -166,14 +243,19 @@ static bool request_sense(struct scsi_task *task)
 	return scsi_return(task, &fixed, sizeof(fixed), task->cdb[4]);
 }
 
-static bool send_diagnostic(struct scsi_task *task)
+/* Only the default self-test, which everything here always passes. */
+bool scsi_send_diagnostic(struct scsi_task *task)
 {
+	if (task->cdb[1] & SCSI_CDB_SELF_TEST_CODE)
+		return scsi_refuse_cdb(task, 1, 7);
 	if (!(task->cdb[1] & SCSI_CDB_SELF_TEST))
-		return scsi_refuse(task, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		return scsi_refuse_cdb(task, 1, 2);
+	if (scsi_get16(task->cdb + 3))
+		return scsi_refuse_cdb(task, 3, 7);
 	return scsi_good(task);
 }
 
-static bool report_luns(struct scsi_task *task)
+bool scsi_report_luns(struct scsi_task *task)
 {
 	uint8_t data[sizeof(struct scsi_report_luns) +
 		     SCSI_MAX_LUNS * SCSI_LUN_ENTRY_SIZE] = { 0 };
@@ -182,9 +264,12 @@ static bool report_luns(struct scsi_task *task)
 
 	/* 0: all but well-known ones, 1: well-known ones, 2: all. */
 	if (report > 2)
-		return scsi_refuse(task, SCSI_ASC_INVALID_FIELD_IN_CDB);
+		return scsi_refuse_cdb(task, 2, 7);
 	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
-		if (!task->target || !task->target->lun[i] || report == 1)
+		const struct scsi_nexus *nexus =
+			task->target ? task->target->nexus[i] : NULL;
+
+		if (!nexus || atomic_load(&nexus->lun->lost) || report == 1)
 			continue;
 		entry[1] = (uint8_t)i;
 		entry += SCSI_LUN_ENTRY_SIZE;
@@ -195,70 +280,31 @@ static bool report_luns(struct scsi_task *task)
 			   scsi_get32(task->cdb + 6));
 }
 
-/* Operation codes. */
-
-struct command {
-	scsi_command_fn *execute;
-	/* Also where no logical unit is; and not kept from its work by a unit
-	 * attention. */
-	bool anywhere;
-};
-
-static const struct command commands[256] = {
-	[SCSI_TEST_UNIT_READY] = { test_unit_ready, false },
-	[SCSI_REQUEST_SENSE] = { request_sense, true },
-	[SCSI_READ_6] = { scsi_read, false },
-	[SCSI_WRITE_6] = { scsi_write, false },
-	[SCSI_INQUIRY] = { scsi_inquiry, true },
-	[SCSI_MODE_SELECT_6] = { scsi_mode_select_6, false },
-	[SCSI_MODE_SENSE_6] = { scsi_mode_sense_6, false },
-	[SCSI_START_STOP_UNIT] = { scsi_start_stop_unit, false },
-	[SCSI_SEND_DIAGNOSTIC] = { send_diagnostic, false },
-	[SCSI_READ_CAPACITY_10] = { scsi_read_capacity_10, false },
-	[SCSI_READ_10] = { scsi_read, false },
-	[SCSI_WRITE_10] = { scsi_write, false },
-	[SCSI_WRITE_AND_VERIFY_10] = { scsi_write_and_verify, false },
-	[SCSI_VERIFY_10] = { scsi_verify, false },
-	[SCSI_SYNCHRONIZE_CACHE_10] = { scsi_synchronize_cache, false },
-	[SCSI_WRITE_SAME_10] = { scsi_write_same, false },
-	[SCSI_UNMAP] = { scsi_unmap, false },
-	[SCSI_MODE_SELECT_10] = { scsi_mode_select_10, false },
-	[SCSI_MODE_SENSE_10] = { scsi_mode_sense_10, false },
-	[SCSI_READ_16] = { scsi_read, false },
-	[SCSI_WRITE_16] = { scsi_write, false },
-	[SCSI_WRITE_AND_VERIFY_16] = { scsi_write_and_verify, false },
-	[SCSI_VERIFY_16] = { scsi_verify, false },
-	[SCSI_SYNCHRONIZE_CACHE_16] = { scsi_synchronize_cache, false },
-	[SCSI_WRITE_SAME_16] = { scsi_write_same, false },
-	[SCSI_SERVICE_ACTION_IN_16] = { scsi_service_action_in, false },
-	[SCSI_REPORT_LUNS] = { report_luns, true },
-	[SCSI_READ_12] = { scsi_read, false },
-	[SCSI_WRITE_12] = { scsi_write, false },
-	[SCSI_WRITE_AND_VERIFY_12] = { scsi_write_and_verify, false },
-	[SCSI_VERIFY_12] = { scsi_verify, false },
-};
-
-/* By the upper three bits of the operation code (SPC-4, 4.2.5.1). */
-static unsigned int cdb_size(uint8_t opcode)
-{
-	static const uint8_t sizes[8] = { 6, 10, 10, 0, 16, 12, 0, 0 };
-
-	return sizes[opcode >> 5];
-}
+/* Execution. */
 
 static bool execute(struct scsi_task *task)
 {
-	const struct command *command = &commands[task->cdb[0]];
+	struct scsi_lun *lun = task->nexus ? task->nexus->lun : NULL;
+	bool known;
+	const struct scsi_command *command = scsi_find(lun, task->cdb, &known);
+	uint16_t attention;
 
-	if (!task->nexus && (!command->execute || !command->anywhere))
+	if (!lun && (!command || !(command->flags & SCSI_WITHOUT_UNIT)))
 		return scsi_end(task, SCSI_NO_LUN);
-	if (!command->execute)
+	if (!command && !known)
 		return scsi_refuse(task, SCSI_ASC_INVALID_OPCODE);
-	if (!command->anywhere && take_attention(task))
-		return scsi_check(task, SCSI_UNIT_ATTENTION,
-				  SCSI_ASC_CAPACITY_CHANGED);
-	if (task->cdb_size < cdb_size(task->cdb[0]))
+	if (lun && !(command && command->flags & SCSI_DESPITE_ATTENTION)) {
+		attention = take_attention(lun);
+		if (attention)
+			return scsi_check(task, SCSI_UNIT_ATTENTION,
+					  attention);
+	}
+	if (!command) /* of this service action */
+		return scsi_refuse_cdb(task, 1, 4);
+	if (task->cdb_size < scsi_cdb_size(task->cdb[0]))
 		return scsi_refuse(task, SCSI_ASC_INVALID_FIELD_IN_CDB);
+	if (command->flags & SCSI_NEEDS_MEDIUM && !scsi_medium_present(task))
+		return true;
 	return command->execute(task);
 }
 
@@ -269,12 +315,15 @@ static void reset(struct scsi_task *task)
 	task->in_flight = 0;
 	task->disk_status = DISK_OK;
 	task->pattern = SCSI_PATTERN_NONE;
-	task->flush_after = false;
+	task->judgement = SCSI_JUDGE_NONE;
+	task->then = 0;
 	task->nr_extents = 0;
 	task->blocks = 0;
 	task->range = 0;
 	task->range_offset = 0;
+	task->head = task->cut_to = 0;
 	task->bounce = NULL;
+	task->ended = NULL;
 }
 
 void scsi_execute(struct scsi_task *task)

@@ -2,8 +2,10 @@
 /*
  * Logical units and nexuses, theory of operation
  *
- * A logical unit is a disk with a face: numbers, identity, and what mode pages
- * can change. It is filled in once and shared. A nexus is one channel's queue
+ * A logical unit is a disk with a face: numbers, identity, what of the disk is
+ * shown, and what mode pages can change. It is filled in once and shared; what
+ * the configuration hides is taken out of its copy of the disk's figures, so
+ * that whoever looks there need not ask twice. A nexus is one channel's queue
  * of the disk, with a batch of requests that grows while the channel reads its
  * ring and goes to the disk in one call.
  *
@@ -18,6 +20,7 @@
 #include <pv/log.h>
 
 #include "scsi_command.h"
+#include "scsi_mmc_reg.h"
 
 LOG_MODULE("scsi");
 
@@ -68,10 +71,135 @@ static bool set_text(char *to, size_t size, const char *text,
 	return true;
 }
 
-int scsi_lun_init(struct scsi_lun *lun, uint8_t number, struct disk *disk,
-		  bool read_only, const struct scsi_identity *identity)
+/* The rule that the configuration breaks, or NULL. */
+static const char *unfit(const struct scsi_lun_config *config,
+			 const struct disk_info *info)
 {
+	uint32_t physical = config->physical_block_size;
+
+	if (config->write_cache > SCSI_ON || config->fua > SCSI_ON ||
+	    config->unmap > SCSI_ON)
+		return "a switch is as the disk, off or on";
+	if (config->write_cache == SCSI_ON && !info->write_cache)
+		return "write_cache: the disk has none";
+	if (config->fua == SCSI_ON && !info->fua)
+		return "fua: the disk does not know it";
+	if (config->unmap == SCSI_ON && !info->discard_granularity &&
+	    !info->write_zeroes_unmap)
+		return "unmap: the disk cannot";
+	if (config->rotation > SCSI_ROTATION_NONE &&
+	    (config->rotation < SCSI_ROTATION_MIN ||
+	     config->rotation > SCSI_ROTATION_MAX))
+		return "rotation is 1 or 1025 to 65534";
+	if (physical && (!power_of_two(physical) ||
+			 physical < info->block_size ||
+			 physical / info->block_size > UINT16_MAX))
+		return "physical_block_size is 2^n blocks";
+	return NULL;
+}
+
+/* The LBA of a block that begins a physical one. A disk says where it likes to
+ * unmap from, which is there if it unmaps whole physical blocks. */
+static uint16_t lowest_aligned(const struct disk_info *info)
+{
+	uint32_t physical = info->physical_block_size / info->block_size;
+	uint32_t lowest = info->discard_alignment % physical;
+
+	if (!info->discard_granularity ||
+	    info->discard_granularity % physical ||
+	    lowest > SCSI_MAX_LOWEST_ALIGNED)
+		return 0;
+	return (uint16_t)lowest;
+}
+
+static void show_disk(struct scsi_lun *lun,
+		      const struct scsi_lun_config *config)
+{
+	struct disk_info *info = &lun->info;
+
+	if (config->physical_block_size)
+		info->physical_block_size = config->physical_block_size;
+	lun->lowest_aligned = lowest_aligned(info);
+	if (config->unmap == SCSI_OFF) {
+		info->discard_granularity = 0;
+		info->write_zeroes_unmap = false;
+	}
+	lun->cached = info->write_cache && config->write_cache != SCSI_OFF;
+	lun->fua = config->fua != SCSI_OFF;
+	lun->rotation = config->rotation ? config->rotation :
+			info->rotational ? SCSI_ROTATION_NOT_REPORTED :
+					   SCSI_ROTATION_NONE;
+	lun->read_only = config->read_only || info->read_only;
+	lun->block_size = info->block_size;
+	lun->disk_blocks = 1;
+}
+
+/* How many blocks a client counts on a disk that says `info`. */
+static uint64_t blocks_of(const struct scsi_lun *lun,
+			  const struct disk_info *info)
+{
+	if (lun->dvd)
+		return info->blocks * info->block_size / MMC_BLOCK_SIZE;
+	return info->blocks;
+}
+
+static int set_identity(struct scsi_lun *lun,
+			const struct scsi_lun_config *config)
+{
+	const struct scsi_identity *identity = &config->identity;
 	struct scsi_identity *id = &lun->identity;
+
+	/* Linux takes WRITE SAME only from a vendor that begins like this. */
+	if (!set_text(id->vendor, sizeof(id->vendor), identity->vendor,
+		      "Msft") ||
+	    !set_text(id->product, sizeof(id->product), identity->product,
+		      lun->dvd ? "Virtual DVD-ROM" : "Virtual Disk") ||
+	    !set_text(id->revision, sizeof(id->revision), identity->revision,
+		      "1.0") ||
+	    !set_text(id->serial, sizeof(id->serial), identity->serial, "")) {
+		log_err("LUN %u: identity is printable ASCII of its length",
+			lun->number);
+		return -EINVAL;
+	}
+	id->id = identity->id;
+	scsi_name(lun, &config->default_id);
+	return 0;
+}
+
+/* Takes the disk's figures. The rule that these or the configuration break, or
+ * NULL. */
+static const char *take_disk(struct scsi_lun *lun,
+			     const struct scsi_lun_config *config)
+{
+	const char *rule;
+
+	if (!lun->disk && !lun->dvd)
+		return "there is a disk";
+	if (lun->disk) {
+		lun->disk->ops->info(lun->disk, &lun->info);
+		rule = unusable(&lun->info);
+		if (!rule && !lun->dvd)
+			rule = unfit(config, &lun->info);
+		if (rule)
+			return rule;
+	}
+	if (!lun->dvd) {
+		show_disk(lun, config);
+		return NULL;
+	}
+	lun->read_only = true;
+	lun->fua = true; /* of reads; the medium is all there is */
+	lun->block_size = MMC_BLOCK_SIZE;
+	if (!lun->disk)
+		return NULL;
+	lun->disk_blocks = MMC_BLOCK_SIZE / lun->info.block_size;
+	return blocks_of(lun, &lun->info) ? NULL :
+					    "a disc has a block of 2048 bytes";
+}
+
+int scsi_lun_init(struct scsi_lun *lun, const struct scsi_lun_config *config)
+{
+	uint8_t number = config->number;
 	const char *rule;
 
 	memset(lun, 0, sizeof(*lun));
@@ -80,55 +208,55 @@ int scsi_lun_init(struct scsi_lun *lun, uint8_t number, struct disk *disk,
 		return -EINVAL;
 	}
 	lun->number = number;
-	lun->disk = disk;
-	disk->ops->info(disk, &lun->info);
-	rule = unusable(&lun->info);
+	lun->dvd = config->dvd;
+	lun->disk = config->disk;
+	rule = take_disk(lun, config);
 	if (rule) {
 		log_err("LUN %u: disk: %s", number, rule);
 		return -EINVAL;
 	}
-	/* Linux takes WRITE SAME only from a vendor that begins like this. */
-	if (!set_text(id->vendor, sizeof(id->vendor), identity->vendor,
-		      "Msft") ||
-	    !set_text(id->product, sizeof(id->product), identity->product,
-		      "Virtual Disk") ||
-	    !set_text(id->revision, sizeof(id->revision), identity->revision,
-		      "1.0") ||
-	    !set_text(id->serial, sizeof(id->serial), identity->serial, "")) {
-		log_err("LUN %u: identity is printable ASCII of its length",
-			number);
-		return -EINVAL;
-	}
-	id->id = identity->id;
-	lun->read_only = read_only || lun->info.read_only;
-	atomic_init(&lun->write_cache, lun->info.write_cache);
-	atomic_init(&lun->blocks, lun->info.blocks);
-	atomic_init(&lun->capacity_changed, false);
-	scsi_name(lun);
-	return 0;
+	atomic_init(&lun->write_cache, lun->cached);
+	atomic_init(&lun->blocks, blocks_of(lun, &lun->info));
+	atomic_init(&lun->attentions, 0);
+	atomic_init(&lun->lost, false);
+	atomic_init(&lun->tray, lun->disk ? SCSI_TRAY_LOADED :
+					    SCSI_TRAY_EMPTY);
+	atomic_init(&lun->media_event, MMC_NO_CHANGE);
+	atomic_init(&lun->locked, false);
+	return set_identity(lun, config);
+}
+
+void scsi_attend(struct scsi_lun *lun, enum scsi_attention what)
+{
+	atomic_fetch_or(&lun->attentions, 1u << what);
 }
 
 void scsi_lun_changed(struct scsi_lun *lun)
 {
-	uint64_t before = atomic_load(&lun->blocks);
+	uint64_t before = atomic_load(&lun->blocks), now;
 	struct disk_info info;
 	const char *rule;
 
+	if (!lun->disk)
+		return;
 	lun->disk->ops->info(lun->disk, &info);
 	rule = unusable(&info);
 	if (!rule && info.block_size != lun->info.block_size)
 		rule = "block size stays";
+	now = blocks_of(lun, &info);
+	if (!rule && !now)
+		rule = "a disc has a block of 2048 bytes";
 	if (rule) {
 		log_err("LUN %u: disk changed: %s; not followed", lun->number,
 			rule);
 		return;
 	}
-	if (info.blocks == before)
+	if (now == before)
 		return;
 	log_info("LUN %u: %llu blocks, now %llu", lun->number,
-		 (unsigned long long)before, (unsigned long long)info.blocks);
-	atomic_store(&lun->blocks, info.blocks);
-	atomic_store(&lun->capacity_changed, true);
+		 (unsigned long long)before, (unsigned long long)now);
+	atomic_store(&lun->blocks, now);
+	scsi_attend(lun, SCSI_CAPACITY_CHANGED);
 }
 
 int scsi_nexus_open(struct scsi_nexus *nexus, struct scsi_lun *lun,
@@ -138,13 +266,16 @@ int scsi_nexus_open(struct scsi_nexus *nexus, struct scsi_lun *lun,
 	memset(nexus, 0, sizeof(*nexus));
 	nexus->lun = lun;
 	nexus->bounce = bounce;
+	if (!lun->disk)
+		return 0;
 	return lun->disk->ops->queue_open(lun->disk, r, tasks * SCSI_PARTS,
 					  &nexus->queue);
 }
 
 void scsi_nexus_close(struct scsi_nexus *nexus)
 {
-	nexus->lun->disk->ops->queue_close(nexus->queue);
+	if (nexus->lun->disk)
+		nexus->lun->disk->ops->queue_close(nexus->queue);
 }
 
 void scsi_nexus_submit(struct scsi_nexus *nexus)

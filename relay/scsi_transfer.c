@@ -8,13 +8,20 @@
  *
  *	cut --> parts in flight --> all done --+--> more to cut: again
  *	 ^                                     |
- *	 |        no buffer free: wait         +--> flush, if one is to follow
+ *	 |        no buffer free: wait         +--> flush, verify, compare, if
+ *	 |                                     |    they are to follow
  *	 +------ no block can be cut: bounce   +--> result, done()
  *
  * A part takes as many blocks as the disk allows and ends on a block, which
  * need not be the end of one of the client's ranges. Where not even one block
  * can go (ranges that start on odd addresses, or leave gaps inside a block),
- * the rest of the command goes through a bounce buffer, piece by piece.
+ * the rest of the command goes through a bounce buffer, piece by piece. So does
+ * what is compared, on a disk that has no command for it: it is read and we
+ * compare.
+ *
+ * A DVD drive's blocks need not be its disk's. Addresses of a transfer are the
+ * disk's from here on; a read that begins or ends inside one of its blocks
+ * leaves the other part out.
  *
  * Parts of a command are not ordered. Nothing of a failed command is undone
  * (SBC-3 does not ask for it); after the first failure no new part is sent and
@@ -23,150 +30,11 @@
  * Owns: the private fields of struct scsi_task while the disk works on it; a
  * bounce buffer from the first part that needs one to the end of the task.
  *
- * Threads: the reactor of the nexus. Failure answers: the table below.
+ * Threads: the reactor of the nexus. Failure answers: scsi_disk_result().
  */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <pv/log.h>
 
 #include "scsi_command.h"
-
-/* How a disk's status reads in SCSI (SPC-4 4.5.6; NVM Express SCSI
- * Translation Reference, 7). */
-static const struct {
-	uint8_t key;
-	uint16_t asc;
-} sense_of[DISK_NR_STATUS] = {
-	[DISK_INVALID] = { SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_FIELD_IN_CDB },
-	[DISK_OUT_OF_RANGE] = { SCSI_ILLEGAL_REQUEST,
-				SCSI_ASC_LBA_OUT_OF_RANGE },
-	[DISK_READ_ONLY] = { SCSI_DATA_PROTECT, SCSI_ASC_WRITE_PROTECTED },
-	[DISK_MEDIUM_READ] = { SCSI_MEDIUM_ERROR, SCSI_ASC_READ_ERROR },
-	[DISK_MEDIUM_WRITE] = { SCSI_MEDIUM_ERROR, SCSI_ASC_WRITE_FAULT },
-	[DISK_PROTECTION] = { SCSI_ABORTED_COMMAND, SCSI_ASC_PROTECTION },
-	[DISK_NOT_READY] = { SCSI_NOT_READY, SCSI_ASC_BECOMING_READY },
-	[DISK_NO_SPACE] = { SCSI_DATA_PROTECT, SCSI_ASC_SPACE_EXHAUSTED },
-	[DISK_ABORTED] = { SCSI_ABORTED_COMMAND, SCSI_ASC_NONE },
-	[DISK_TIMEOUT] = { SCSI_HARDWARE_ERROR, SCSI_ASC_TIMEOUT },
-	[DISK_UNSUPPORTED] = { SCSI_ILLEGAL_REQUEST, SCSI_ASC_INVALID_OPCODE },
-	[DISK_FAILED] = { SCSI_HARDWARE_ERROR, SCSI_ASC_INTERNAL_FAILURE },
-};
-
-static void advance(struct scsi_task *task);
-
-/* The bounce pool. */
-
-int scsi_bounce_open(struct scsi_bounce_pool *pool)
-{
-	memset(pool, 0, sizeof(*pool));
-	pool->memory = aligned_alloc(GUEST_PAGE_SIZE,
-				     SCSI_BOUNCE_BUFFERS * SCSI_BOUNCE_SIZE);
-	if (!pool->memory)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < SCSI_BOUNCE_BUFFERS; i++)
-		pool->free[i] = pool->memory + i * SCSI_BOUNCE_SIZE;
-	pool->nr_free = SCSI_BOUNCE_BUFFERS;
-	pool->waiting_tail = &pool->waiting;
-	return 0;
-}
-
-void scsi_bounce_close(struct scsi_bounce_pool *pool)
-{
-	free(pool->memory);
-}
-
-static void copy_pattern(struct scsi_task *task)
-{
-	uint32_t size = task->nexus->lun->info.block_size;
-
-	memset(task->bounce, 0, size);
-	/* Has been fetched and judged before, when only its being zero or not
-	 * mattered; data is not trusted either time. */
-	if (task->pattern == SCSI_PATTERN_OF_CLIENT)
-		scsi_fetch(task, task->bounce, size);
-	for (uint32_t at = size; at < SCSI_BOUNCE_SIZE; at += size)
-		memcpy(task->bounce + at, task->bounce, size);
-}
-
-static void bounce_give(struct scsi_task *task, uint8_t *buffer)
-{
-	task->bounce = buffer;
-	if (task->pattern)
-		copy_pattern(task);
-}
-
-/* True: task->bounce is a buffer. False: the task will be advanced when there
- * is one. */
-static bool bounce_get(struct scsi_task *task)
-{
-	struct scsi_bounce_pool *pool = task->nexus->bounce;
-
-	if (pool->nr_free) {
-		bounce_give(task, pool->free[--pool->nr_free]);
-		return true;
-	}
-	pool->waited++;
-	task->next_waiting = NULL;
-	*pool->waiting_tail = task;
-	pool->waiting_tail = &task->next_waiting;
-	return false;
-}
-
-/* Gives the buffer to the task that waits longest. */
-static void bounce_put(struct scsi_task *task)
-{
-	struct scsi_bounce_pool *pool = task->nexus->bounce;
-	struct scsi_task *next = pool->waiting;
-	uint8_t *buffer = task->bounce;
-
-	task->bounce = NULL;
-	if (!next) {
-		pool->free[pool->nr_free++] = buffer;
-		return;
-	}
-	pool->waiting = next->next_waiting;
-	if (!pool->waiting)
-		pool->waiting_tail = &pool->waiting;
-	bounce_give(next, buffer);
-	advance(next);
-	scsi_nexus_submit(next->nexus);
-}
-
-/* Moves the cursor over the client's buffer. */
-static void skip(struct scsi_task *task, uint32_t bytes)
-{
-	bytes += task->range_offset;
-	while (task->range < task->nr_ranges &&
-	       bytes >= task->ranges[task->range].len)
-		bytes -= task->ranges[task->range++].len;
-	task->range_offset = bytes;
-}
-
-/* Copies between the buffer and what is at the cursor, and moves it. */
-static void bounce_copy(struct scsi_task *task, uint32_t bytes)
-{
-	uint8_t *buffer = task->bounce;
-
-	while (bytes) {
-		const struct gpa_range *range = &task->ranges[task->range];
-		uint64_t gpa = range->gpa + task->range_offset;
-		uint32_t n = range->len - task->range_offset;
-		int err;
-
-		if (n > bytes)
-			n = bytes;
-		if (task->op == DISK_READ)
-			err = guest_memory_write(task->memory, gpa, buffer, n);
-		else
-			err = guest_memory_read(task->memory, gpa, buffer, n);
-		pv_bug(err, gpa, n); /* the ranges are good */
-		skip(task, n);
-		buffer += n;
-		bytes -= n;
-	}
-}
 
 /* Cutting. */
 
@@ -188,6 +56,7 @@ static struct disk_request *send(struct scsi_task *task, uint64_t lba,
 	request->lba = lba;
 	request->ranges = NULL;
 	request->buffer = NULL;
+	request->reservation = NULL;
 	request->done = part_done;
 	nexus->count.requests++;
 	if (nexus->nr_batch == SCSI_BATCH)
@@ -257,7 +126,7 @@ static bool cut_direct(struct scsi_task *task)
 	request->ranges = out;
 	request->nr_ranges = (uint16_t)n;
 	task->nr_split += (uint16_t)n;
-	skip(task, bytes);
+	scsi_skip(task, bytes);
 	return true;
 }
 
@@ -271,8 +140,8 @@ static void cut_bounced(struct scsi_task *task)
 
 	if (blocks > task->blocks)
 		blocks = task->blocks;
-	if (task->op == DISK_WRITE && !task->pattern)
-		bounce_copy(task, blocks * info->block_size);
+	if (task->op != DISK_READ && !task->pattern)
+		scsi_bounce_copy(task, 0, blocks * info->block_size);
 	task->nexus->bounce->bounced++;
 	send_next(task, blocks)->buffer = task->bounce;
 }
@@ -280,12 +149,14 @@ static void cut_bounced(struct scsi_task *task)
 /* Data: directly if it can be; once bounced, bounced to the end. */
 static bool cut_data(struct scsi_task *task)
 {
+	bool ours = task->pattern || task->judgement || task->cut_to;
+
 	if (!task->bounce) {
-		if (!task->pattern && cut_direct(task))
+		if (!ours && cut_direct(task))
 			return true;
 		/* What is under way uses the cursor's past, not a buffer: let
 		 * it end before the cursor goes on by copies. */
-		if (task->in_flight || !bounce_get(task))
+		if (task->in_flight || !scsi_bounce_get(task))
 			return false;
 	} else if (task->in_flight && !task->pattern) {
 		return false;
@@ -305,6 +176,7 @@ static bool cut(struct scsi_task *task)
 		send(task, extent->lba, extent->blocks);
 		return true;
 	case DISK_WRITE_ZEROES:
+	case DISK_VERIFY:
 		send_next(task, task->blocks);
 		return true;
 	default:
@@ -326,43 +198,82 @@ static void advance(struct scsi_task *task)
 		;
 }
 
+void scsi_transfer_go_on(struct scsi_task *task)
+{
+	advance(task);
+	scsi_nexus_submit(task->nexus);
+}
+
 /* Ends. */
 
 static void finish(struct scsi_task *task)
 {
 	struct scsi_nexus *nexus = task->nexus;
-	unsigned int status = task->disk_status;
+	enum disk_status status = task->disk_status;
 
 	if (task->bounce)
-		bounce_put(task);
+		scsi_bounce_put(task);
 	if (status != DISK_OK)
 		nexus->count.failed++;
-	switch (status) {
-	case DISK_OK:
-		scsi_good(task);
-		break;
-	case DISK_GONE:
-		scsi_end(task, SCSI_NO_LUN);
-		break;
-	case DISK_CONFLICT:
-		scsi_end(task, SCSI_DELIVERED);
-		task->status = SCSI_RESERVATION_CONFLICT;
-		break;
-	default:
-		scsi_check(task, sense_of[status].key, sense_of[status].asc);
-	}
+	if (!task->ended || !task->ended(task, status))
+		scsi_disk_result(task, status);
 	task->done(task);
 }
 
-static void count_bytes(struct scsi_task *task, uint32_t blocks)
+/* What was read into the buffer: for the client, or to be compared. */
+static void take_bounced(struct scsi_task *task, uint32_t bytes)
+{
+	uint32_t head = task->head;
+
+	if (task->judgement) {
+		if (task->disk_status == DISK_OK &&
+		    !scsi_bounce_equal(task, bytes))
+			task->disk_status = DISK_MISCOMPARE;
+		return;
+	}
+	if (task->cut_to) {
+		bytes -= head;
+		if (bytes > task->cut_to)
+			bytes = task->cut_to;
+		task->cut_to -= bytes;
+		task->head = 0;
+	}
+	scsi_bounce_copy(task, head, bytes);
+}
+
+static void take_data(struct scsi_task *task, uint32_t bytes)
 {
 	struct scsi_counters *count = &task->nexus->count;
-	uint64_t bytes = (uint64_t)blocks * task->nexus->lun->info.block_size;
 
 	if (task->op == DISK_READ)
 		count->bytes_read += bytes;
 	else if (task->op == DISK_WRITE)
 		count->bytes_written += bytes;
+	if (task->bounce && task->op == DISK_READ)
+		take_bounced(task, bytes);
+}
+
+/* What is to follow; false: nothing any more. */
+static bool follow(struct scsi_task *task)
+{
+	uint8_t then = task->then;
+
+	if (then & SCSI_THEN_FLUSH) {
+		task->then &= (uint8_t)~SCSI_THEN_FLUSH;
+		scsi_transfer_flush(task);
+		return true;
+	}
+	task->then = 0;
+	task->range = 0;
+	task->range_offset = 0;
+	if (then & SCSI_THEN_COMPARE)
+		scsi_transfer_compare(task, false, task->first_lba,
+				      task->all_blocks);
+	else if (then & SCSI_THEN_VERIFY && task->nexus->lun->info.verify)
+		scsi_transfer_verify(task, task->first_lba, task->all_blocks);
+	else
+		return false;
+	return true;
 }
 
 static void part_done(struct disk_request *request, enum disk_status status)
@@ -374,27 +285,18 @@ static void part_done(struct disk_request *request, enum disk_status status)
 	pv_bug(!task->in_flight || status >= DISK_NR_STATUS, task->in_flight,
 	       status);
 	task->in_flight--;
-	if (status != DISK_OK) {
-		if (task->disk_status == DISK_OK)
-			task->disk_status = (uint8_t)status;
-	} else {
-		count_bytes(task, request->blocks);
-		if (task->bounce && task->op == DISK_READ)
-			bounce_copy(task, request->blocks *
-						  nexus->lun->info.block_size);
-	}
+	if (status == DISK_OK)
+		take_data(task, request->blocks * nexus->lun->info.block_size);
+	else if (task->disk_status == DISK_OK)
+		task->disk_status = (uint8_t)status;
 	if (task->in_flight)
 		return;
-	if (task->disk_status == DISK_OK && has_more(task)) {
-		advance(task);
+	if (task->disk_status == DISK_OK && has_more(task))
+		scsi_transfer_go_on(task);
+	else if (task->disk_status == DISK_OK && follow(task))
 		scsi_nexus_submit(nexus);
-	} else if (task->disk_status == DISK_OK && task->flush_after) {
-		task->flush_after = false;
-		scsi_transfer_flush(task);
-		scsi_nexus_submit(nexus);
-	} else {
+	else
 		finish(task);
-	}
 }
 
 /* Beginnings. */
@@ -403,18 +305,69 @@ static bool begin(struct scsi_task *task, enum disk_op op, uint64_t lba,
 		  uint32_t blocks)
 {
 	task->op = (uint8_t)op;
-	task->lba = lba;
-	task->blocks = blocks;
+	task->lba = task->first_lba = lba;
+	task->blocks = task->all_blocks = blocks;
 	advance(task);
 	return false;
+}
+
+/* A read of `blocks` of the unit's from a disk whose own are larger. */
+static bool begin_inside(struct scsi_task *task, uint64_t lba, uint32_t blocks)
+{
+	const struct scsi_lun *lun = task->nexus->lun;
+	uint32_t size = lun->info.block_size;
+	uint32_t ratio = size / lun->block_size;
+	uint32_t head = (uint32_t)(lba % ratio) * lun->block_size;
+	uint32_t bytes = blocks * lun->block_size;
+
+	if (head || bytes % size) {
+		task->head = head;
+		task->cut_to = bytes;
+	}
+	return begin(task, DISK_READ, lba / ratio,
+		     (head + bytes + size - 1) / size);
+}
+
+/* The whole command as the one part that it is as a rule: all of the client's
+ * ranges, and the disk takes them as they are. False: it has to be cut. */
+static bool send_whole(struct scsi_task *task)
+{
+	const struct disk_info *info = &task->nexus->lun->info;
+	const struct gpa_range *ranges = task->ranges;
+	uint64_t starts = ranges[0].gpa, gaps = 0;
+	struct disk_request *request;
+
+	if (task->good_bytes != task->length ||
+	    task->length > info->max_transfer ||
+	    task->nr_ranges > info->max_ranges)
+		return false;
+	for (unsigned int i = 1; i < task->nr_ranges; i++) {
+		starts |= ranges[i].gpa;
+		gaps |= ranges[i].gpa | (ranges[i - 1].gpa + ranges[i - 1].len);
+	}
+	if (starts & (info->range_alignment - 1) || gaps & info->gap_mask)
+		return false;
+	request = send_next(task, task->blocks);
+	request->ranges = ranges;
+	request->nr_ranges = task->nr_ranges;
+	return true;
 }
 
 bool scsi_transfer_data(struct scsi_task *task, enum disk_op op, uint8_t flags,
 			uint64_t lba, uint32_t blocks)
 {
+	const struct scsi_lun *lun = task->nexus->lun;
+
 	task->flags = flags;
-	task->good_bytes = blocks * task->nexus->lun->info.block_size;
-	return begin(task, op, lba, blocks);
+	task->good_bytes = blocks * lun->block_size;
+	if (!lun->disk_blocks)
+		return begin_inside(task, lba, blocks);
+	task->op = (uint8_t)op;
+	task->lba = task->first_lba = lba * lun->disk_blocks;
+	task->blocks = task->all_blocks = blocks * lun->disk_blocks;
+	if (!send_whole(task))
+		advance(task);
+	return false;
 }
 
 bool scsi_transfer_flush(struct scsi_task *task)
@@ -425,9 +378,34 @@ bool scsi_transfer_flush(struct scsi_task *task)
 	return false;
 }
 
-bool scsi_transfer_zeroes(struct scsi_task *task, uint64_t lba,
+bool scsi_transfer_verify(struct scsi_task *task, uint64_t lba,
 			  uint32_t blocks)
 {
+	task->flags = 0;
+	return begin(task, DISK_VERIFY, lba, blocks);
+}
+
+bool scsi_transfer_compare(struct scsi_task *task, bool one_block,
+			   uint64_t lba, uint32_t blocks)
+{
+	const struct disk_info *info = &task->nexus->lun->info;
+
+	task->flags = 0;
+	task->good_bytes = (one_block ? 1 : blocks) * info->block_size;
+	if (!info->compare) {
+		task->judgement = one_block ? SCSI_JUDGE_BLOCK :
+					      SCSI_JUDGE_DATA;
+		return begin(task, DISK_READ, lba, blocks);
+	}
+	if (one_block)
+		task->pattern = SCSI_PATTERN_OF_CLIENT;
+	return begin(task, DISK_COMPARE, lba, blocks);
+}
+
+bool scsi_transfer_zeroes(struct scsi_task *task, uint8_t flags, uint64_t lba,
+			  uint32_t blocks)
+{
+	task->flags = flags;
 	return begin(task, DISK_WRITE_ZEROES, lba, blocks);
 }
 
@@ -442,4 +420,14 @@ bool scsi_transfer_discard(struct scsi_task *task, unsigned int nr)
 {
 	task->nr_extents = (uint8_t)nr;
 	return begin(task, DISK_DISCARD, 0, 0);
+}
+
+bool scsi_transfer_reservation(struct scsi_task *task,
+			       bool (*ended)(struct scsi_task *task,
+					     enum disk_status status))
+{
+	task->op = DISK_RESERVATION;
+	task->ended = ended;
+	send(task, 0, 0)->reservation = &task->reservation;
+	return false;
 }

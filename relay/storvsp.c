@@ -15,16 +15,18 @@
  *	   ... end of the reactor's round -> published, one signal
  *
  * storvsp_channel.c has the ring and the negotiation, storvsp_srb.c the
- * commands; here is what makes and ends controllers and channels:
+ * commands, storvsp_lun.c the logical units; here is what makes and ends
+ * controllers and channels:
  *
- *	unused --open--> open --close--> closing --nothing under way--> unused
+ *	unused --open--> open --close--> closing --nothing under way-->
+ *	ended --nobody will call any more--> unused
  *
  * Close: what is under way ends first, since disks write into guest pages
  * until then. Completions then find nobody to tell.
  *
- * Threads: one channel is on one reactor. The target is constant. A channel's
- * structure stays when the channel closes, so that inspect may look at its
- * counters from another thread.
+ * Threads: one channel is on one reactor. A channel's structure stays when the
+ * channel closes, so that inspect may look at its counters from another thread.
+ * Logical units come and go, see storvsp_lun.c.
  *
  * Failure answers: a configuration that makes no sense is refused with one
  * line; a channel for which there is no memory or no queue fails to open.
@@ -47,8 +49,7 @@ LOG_MODULE("storvsp");
 
 static void release(struct storvsp_channel *ch)
 {
-	while (ch->nr_nexuses)
-		scsi_nexus_close(&ch->nexus[--ch->nr_nexuses]);
+	storvsp_close_nexuses(ch);
 	scsi_bounce_close(&ch->bounce);
 	free(ch->requests);
 	ch->requests = ch->free = NULL;
@@ -59,6 +60,7 @@ static void resume(struct reactor_call *call)
 	struct storvsp_channel *ch = (struct storvsp_channel *)
 		((char *)call - offsetof(struct storvsp_channel, resume));
 
+	ch->resuming = false;
 	if (!ch->closing) {
 		if (!ch->stopped)
 			storvsp_run(ch);
@@ -66,17 +68,35 @@ static void resume(struct reactor_call *call)
 	}
 	if (ch->in_flight)
 		return;
-	release(ch);
-	vmbus_channel_closed(ch->vmbus);
+	/* Nobody asks it to follow any more, but somebody may have: that call
+	 * has to come before the end. */
+	storvsp_stop_following(ch);
+	ch->ended = true;
+	reactor_post(ch->vmbus->reactor, &ch->sync);
+}
+
+static void sync_luns(struct reactor_call *call)
+{
+	struct storvsp_channel *ch = (struct storvsp_channel *)
+		((char *)call - offsetof(struct storvsp_channel, sync));
+
+	if (ch->ended) {
+		release(ch);
+		vmbus_channel_closed(ch->vmbus);
+	} else if (!ch->closing) {
+		storvsp_follow(ch);
+	}
 }
 
 static int acquire(struct storvsp_channel *ch)
 {
 	struct storvsp *storvsp = ch->storvsp;
-	uint32_t completions = (ch->vmbus->ring.out.size - RING_ALIGNMENT) /
-			       ring_packet_space(0, PACKET_SIZE);
+	uint32_t completions;
 	int err;
 
+	ch->completion_space = ring_packet_space(0, PACKET_SIZE);
+	completions = (ch->vmbus->ring.out.size - RING_ALIGNMENT) /
+		      ch->completion_space;
 	ch->depth = storvsp->queue_depth < completions ? storvsp->queue_depth :
 							 completions;
 	ch->requests = calloc(ch->depth, sizeof(*ch->requests));
@@ -90,18 +110,9 @@ static int acquire(struct storvsp_channel *ch)
 	err = scsi_bounce_open(&ch->bounce);
 	if (err)
 		goto out;
-	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
-		if (!storvsp->target.lun[i])
-			continue;
-		err = scsi_nexus_open(&ch->nexus[storvsp->nexus_of[i]],
-				      storvsp->target.lun[i], &ch->bounce,
-				      ch->vmbus->reactor, ch->depth);
-		if (err) {
-			log_err("LUN %u: no queue: %s", i, strerror(-err));
-			goto out;
-		}
-		ch->nr_nexuses++;
-	}
+	err = storvsp_open_nexuses(ch);
+	if (err)
+		goto out;
 	return 0;
 out:
 	release(ch);
@@ -117,11 +128,13 @@ static struct storvsp_channel *channel_of(struct storvsp *storvsp,
 				  memory_order_acquire);
 	if (ch)
 		return ch;
-	ch = calloc(1, sizeof(*ch) + storvsp->nr_luns * sizeof(ch->nexus[0]));
+	ch = calloc(1, sizeof(*ch));
 	if (!ch)
 		return NULL;
 	ch->storvsp = storvsp;
 	ch->resume.fn = resume;
+	ch->sync.fn = sync_luns;
+	ch->look.fn = storvsp_look;
 	atomic_store_explicit(&storvsp->channel[index], ch,
 			      memory_order_release);
 	return ch;
@@ -139,7 +152,11 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->state = vmbus->sub_index ? READY : WAIT_BEGIN;
 	ch->stopped = false;
 	ch->closing = false;
+	ch->ended = false;
 	ch->in_flight = 0;
+	ch->young = 0;
+	memset(ch->taken, 0, sizeof(ch->taken));
+	atomic_store(&ch->announce, false);
 	err = acquire(ch);
 	if (!err)
 		vmbus->opaque = ch;
@@ -156,6 +173,7 @@ static void channel_close(struct vmbus_channel *vmbus)
 	struct storvsp_channel *ch = vmbus->opaque;
 
 	ch->closing = true;
+	reactor_timer_cancel(vmbus->reactor, &ch->look);
 	reactor_post(vmbus->reactor, &ch->resume);
 }
 
@@ -177,15 +195,20 @@ static void inspect_channel(const struct storvsp_channel *ch,
 	inspect_u64(out, "no_request", count->no_request);
 	inspect_u64(out, "no_room", count->no_room);
 	inspect_u64(out, "refused", count->refused);
+	inspect_u64(out, "announcements", count->announcements);
+	inspect_u64(out, "pauses", count->pauses);
+	inspect_u64(out, "late", count->late);
+	inspect_u64(out, "cross_reactor_completions",
+		    count->cross_reactor_completions);
 	inspect_u64(out, "bounced", ch->bounce.bounced);
 	inspect_u64(out, "bounce_waits", ch->bounce.waited);
 	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
-		if (!ch->storvsp->target.lun[i])
+		if (!ch->storvsp->lun[i])
 			continue;
 		snprintf(name, sizeof(name), "lun%u", i);
 		if (!inspect_begin(out, name))
 			continue;
-		scsi_nexus_inspect(&ch->nexus[ch->storvsp->nexus_of[i]], out);
+		scsi_nexus_inspect(&ch->nexus[i].scsi, out);
 		inspect_end(out);
 	}
 }
@@ -193,10 +216,10 @@ static void inspect_channel(const struct storvsp_channel *ch,
 static void inspect_lun(const struct scsi_lun *lun, struct inspect *out)
 {
 	inspect_u64(out, "blocks", atomic_load(&lun->blocks));
-	inspect_u64(out, "block_size", lun->info.block_size);
+	inspect_u64(out, "block_size", lun->block_size);
 	inspect_bool(out, "read_only", lun->read_only);
 	inspect_bool(out, "write_cache", atomic_load(&lun->write_cache));
-	if (inspect_begin(out, lun->disk->ops->name)) {
+	if (lun->disk && inspect_begin(out, lun->disk->ops->name)) {
 		if (lun->disk->ops->inspect)
 			lun->disk->ops->inspect(lun->disk, out);
 		inspect_end(out);
@@ -210,12 +233,12 @@ static void device_inspect(struct vmbus_device *dev, struct inspect *out)
 	char name[16];
 
 	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++) {
-		if (!storvsp->target.lun[i])
+		if (!storvsp->lun[i])
 			continue;
 		snprintf(name, sizeof(name), "lun%u", i);
 		if (!inspect_begin(out, name))
 			continue;
-		inspect_lun(storvsp->target.lun[i], out);
+		inspect_lun(&storvsp->lun[i]->scsi, out);
 		inspect_end(out);
 	}
 	for (unsigned int i = 0; i <= STORVSP_MAX_SUBCHANNELS; i++) {
@@ -244,7 +267,9 @@ static void storvsp_free(struct storvsp *storvsp)
 	for (unsigned int i = 0; i <= STORVSP_MAX_SUBCHANNELS; i++)
 		free(storvsp->channel[i]);
 	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++)
-		free(storvsp->target.lun[i]);
+		if (storvsp->lun[i])
+			storvsp_lun_free(storvsp->lun[i]);
+	pthread_mutex_destroy(&storvsp->lock);
 	free(storvsp);
 }
 
@@ -257,37 +282,6 @@ static void revoked(struct vmbus_device *dev)
 	storvsp_free(storvsp);
 	if (done)
 		done(opaque);
-}
-
-static int add_lun(struct storvsp *storvsp,
-		   const struct storvsp_lun_config *config)
-{
-	static const struct guid none;
-	struct scsi_identity identity = config->identity;
-	struct scsi_lun *lun;
-	int err;
-
-	if (config->number < SCSI_MAX_LUNS &&
-	    storvsp->target.lun[config->number]) {
-		log_err("LUN %u: each number may be given once",
-			config->number);
-		return -EEXIST;
-	}
-	if (guid_equal(&identity.id, &none)) {
-		identity.id = storvsp->device.instance;
-		identity.id.b[15] ^= config->number;
-	}
-	lun = malloc(sizeof(*lun));
-	if (!lun)
-		return -ENOMEM;
-	err = scsi_lun_init(lun, config->number, config->disk,
-			    config->read_only, &identity);
-	if (err) {
-		free(lun);
-		return err;
-	}
-	storvsp->target.lun[config->number] = lun;
-	return 0;
 }
 
 int storvsp_create(struct vmbus_server *server,
@@ -308,6 +302,12 @@ int storvsp_create(struct vmbus_server *server,
 			config->max_subchannels, STORVSP_MAX_SUBCHANNELS);
 		return -EINVAL;
 	}
+	if (config->max_transfer > SCSI_MAX_TRANSFER ||
+	    config->max_transfer % GUEST_PAGE_SIZE) {
+		log_err("max_transfer %u: must be pages, up to %u bytes",
+			config->max_transfer, SCSI_MAX_TRANSFER);
+		return -EINVAL;
+	}
 	storvsp = calloc(1, sizeof(*storvsp));
 	if (!storvsp)
 		return -ENOMEM;
@@ -319,12 +319,13 @@ int storvsp_create(struct vmbus_server *server,
 	storvsp->device.offer_flags = VMBUS_OFFER_ENUMERATE_INTERFACE;
 	storvsp->device.revoked = revoked;
 	storvsp->memory = config->memory;
+	storvsp->reactor = config->reactor;
+	pthread_mutex_init(&storvsp->lock, NULL);
 	storvsp->queue_depth = config->queue_depth;
+	storvsp->max_transfer = config->max_transfer ? config->max_transfer :
+						       SCSI_MAX_TRANSFER;
 	for (unsigned int i = 0; !err && i < config->nr_luns; i++)
-		err = add_lun(storvsp, &config->luns[i]);
-	for (unsigned int i = 0; i < SCSI_MAX_LUNS; i++)
-		if (storvsp->target.lun[i])
-			storvsp->nexus_of[i] = (uint8_t)storvsp->nr_luns++;
+		err = storvsp_lun_create(storvsp, &config->luns[i]);
 	if (!err)
 		err = vmbus_offer(server, &storvsp->device);
 	if (err)
@@ -332,14 +333,6 @@ int storvsp_create(struct vmbus_server *server,
 	else
 		*out = storvsp;
 	return err;
-}
-
-int storvsp_lun_changed(struct storvsp *storvsp, uint8_t number)
-{
-	if (number >= SCSI_MAX_LUNS || !storvsp->target.lun[number])
-		return -ENOENT;
-	scsi_lun_changed(storvsp->target.lun[number]);
-	return 0;
 }
 
 void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),

@@ -19,22 +19,18 @@ struct storvsp;
 #define STORVSP_MAX_SUBCHANNELS 63
 #define STORVSP_MAX_QUEUE_DEPTH 1024
 
-struct storvsp_lun_config {
-	uint8_t number; /* 0..63, each once */
-	bool read_only;
-	struct disk *disk; /* stays the caller's, outlives the controller */
-	/* A zero id is made from the controller's instance and the number. */
-	struct scsi_identity identity;
-};
-
 struct storvsp_config {
 	struct guid instance;
 	uint16_t order;		  /* among controllers, for stable ids */
 	uint16_t queue_depth;	  /* requests in flight per channel */
 	uint16_t max_subchannels; /* up to STORVSP_MAX_SUBCHANNELS */
+	uint32_t max_transfer;	  /* bytes, 4 KiB to SCSI_MAX_TRANSFER, the
+				   * default if 0 */
 	struct guest_memory *memory;
+	struct reactor *reactor; /* the server's */
 	unsigned int nr_luns;
-	const struct storvsp_lun_config *luns; /* copied */
+	/* Copied; `default_id` is made from the instance and number. */
+	const struct scsi_lun_config *luns;
 };
 
 /* Makes a controller and offers it. 0; -EINVAL or -EEXIST (two logical units
@@ -42,14 +38,42 @@ struct storvsp_config {
 int storvsp_create(struct vmbus_server *server,
 		   const struct storvsp_config *config, struct storvsp **out);
 
+/*
+ * Adds or removes a logical unit while the guest uses the others; the guest is
+ * told to look again once every channel follows. Server's reactor.
+ *
+ * Add: 0, -EEXIST: the number is taken; else as storvsp_create(). A channel
+ * that has no queue for the new unit says so in the log and does without.
+ * Remove: 0 or -ENOENT. New commands find nobody at once; what is under way
+ * ends by itself, then `done` (may be NULL) runs, on the server's reactor,
+ * perhaps before this returns: nothing of the controller uses the disk.
+ */
+int storvsp_add_lun(struct storvsp *storvsp,
+		    const struct scsi_lun_config *config);
+int storvsp_remove_lun(struct storvsp *storvsp, uint8_t number,
+		       void (*done)(void *opaque), void *opaque);
+
 /* The disk of a logical unit has another size: the guest is told once, by a
- * unit attention. -ENOENT: no such unit. Any one thread at a time. */
+ * unit attention. -ENOENT: no such unit. Server's reactor. */
 int storvsp_lun_changed(struct storvsp *storvsp, uint8_t number);
+
+/* The disk of a logical unit is gone for good: to the guest the unit is not
+ * there, until it is removed and added anew. -ENOENT. Server's reactor. */
+int storvsp_lun_lost(struct storvsp *storvsp, uint8_t number);
 
 /* Takes it back from the guest; when the guest let go and no disk works for it
  * any more it is freed and `done` (may be NULL) runs, perhaps before this
  * returns. */
 void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),
 		     void *opaque);
+
+/*
+ * The same for a guest that runs on: its units go first, and the guest has time
+ * to let go of them, STORVSP_RETIRE_NS at most, before the channel is taken
+ * back. To be called once, and storvsp_destroy() not any more.
+ */
+#define STORVSP_RETIRE_NS 30000000000ull
+void storvsp_retire(struct storvsp *storvsp, void (*done)(void *opaque),
+		    void *opaque);
 
 #endif

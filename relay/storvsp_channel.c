@@ -18,6 +18,17 @@
  * in the ring. So a completion always finds room. What ends a shortage calls
  * us again: a completion of ours, or the client's signal that there is room.
  *
+ * Signals. A client signals when it puts a packet into an empty ring, which is
+ * an exit of VTL0. While completions keep coming that is for nothing: each of
+ * them makes us look at the ring, too. So a run that leaves enough young
+ * requests under way, taken by the last few runs, leaves the client masked:
+ *
+ *	signalled --run: many young--> paused --run: few, or look--> signalled
+ *
+ * Old requests do not count, or one slow disk would keep the commands for its
+ * neighbours waiting. Should nothing come all the same, a timer looks; it is
+ * armed at most once in LOOK_NS, so that it costs nothing under load.
+ *
  * Completions are written where they arise and published together: at the end
  * of the run they arose in, or in a run that the first of them posts.
  *
@@ -39,6 +50,9 @@ LOG_MODULE("storvsp");
 
 /* Packets of one run, before others on the reactor have their turn. */
 #define RUN_BUDGET 256
+/* Young requests for a pause, and how long it may last. */
+#define PAUSE_YOUNG 8
+#define LOOK_NS 10000000ull
 
 /* Violations. */
 
@@ -75,11 +89,19 @@ void storvsp_complete(struct storvsp_request *req, uint32_t status)
 	struct vstor_packet *packet = &req->packet;
 	int err;
 
+	if (!reactor_is_current(ch->vmbus->reactor))
+		ch->count.cross_reactor_completions++;
 	ch->in_flight--;
+	if (ch->run - req->run < STORVSP_YOUNG_RUNS) {
+		ch->taken[req->run % STORVSP_YOUNG_RUNS]--;
+		ch->young--;
+	}
 	req->next = ch->free;
 	ch->free = req;
-	if (!ch->running)
+	if (!ch->running && !ch->resuming) {
+		ch->resuming = true;
 		reactor_post(ch->vmbus->reactor, &ch->resume);
+	}
 	if (ch->stopped || ch->closing)
 		return;
 	packet->header.operation = cpu_to_le32(VSTOR_COMPLETE_IO);
@@ -117,7 +139,7 @@ static void query_properties(const struct storvsp_channel *ch,
 		.max_subchannels = cpu_to_le16(subchannels),
 		.flags = cpu_to_le32(subchannels ?
 					     VSTOR_PROPERTY_MULTI_CHANNEL : 0),
-		.max_transfer = cpu_to_le32(SCSI_MAX_TRANSFER),
+		.max_transfer = cpu_to_le32(ch->storvsp->max_transfer),
 	};
 }
 
@@ -220,10 +242,17 @@ static struct storvsp_request *take_request(struct storvsp_channel *ch,
 
 	ch->free = req->next;
 	ch->in_flight++;
+	ch->young++;
+	ch->taken[ch->run % STORVSP_YOUNG_RUNS]++;
+	req->run = ch->run;
 	req->transaction = packet->transaction;
 	req->reply_size = size;
-	memset(&req->packet, 0, sizeof(req->packet));
-	memcpy(&req->packet, packet->payload, size);
+	if (size == PACKET_SIZE) { /* a constant is copied without a call */
+		memcpy(&req->packet, packet->payload, PACKET_SIZE);
+	} else {
+		memset(&req->packet, 0, sizeof(req->packet));
+		memcpy(&req->packet, packet->payload, size);
+	}
 	return req;
 }
 
@@ -258,7 +287,7 @@ static void handle(struct storvsp_channel *ch, const struct ring_packet *packet)
 /* Can one more packet be taken? */
 static bool ready_for_packet(struct storvsp_channel *ch)
 {
-	uint32_t room = (ch->in_flight + 1) * ring_packet_space(0, PACKET_SIZE);
+	uint32_t room = (ch->in_flight + 1) * ch->completion_space;
 
 	if (!ch->free) {
 		ch->count.no_request++;
@@ -291,31 +320,108 @@ static bool drain(struct storvsp_channel *ch, unsigned int *budget)
 
 static void submit(struct storvsp_channel *ch)
 {
-	for (unsigned int i = 0; i < ch->nr_nexuses; i++)
-		scsi_nexus_submit(&ch->nexus[i]);
+	for (unsigned int i = 0; i < ch->nr_open; i++)
+		scsi_nexus_submit(&ch->nexus[ch->open[i]].scsi);
+}
+
+/* Tells the client to look for logical units that came or went. Until there is
+ * room beside the completions it waits; then we are called again. */
+static void announce(struct storvsp_channel *ch)
+{
+	struct vstor_packet packet = {
+		.header.operation = cpu_to_le32(VSTOR_ENUMERATE_BUS),
+	};
+	uint32_t room = (ch->in_flight + 1) * ch->completion_space;
+
+	if (ch->state != READY || ch->stopped ||
+	    !ring_has_room(&ch->vmbus->ring, room) ||
+	    !atomic_exchange(&ch->announce, false))
+		return;
+	if (ring_write(&ch->vmbus->ring, RING_PACKET_INBAND, 0, 0, NULL, 0,
+		       &packet, PACKET_SIZE))
+		stop_if_broken(ch);
+	else
+		ch->count.announcements++;
+}
+
+/* What the run of so many before took and did not end is not young any more. */
+static void begin_run(struct storvsp_channel *ch)
+{
+	uint16_t *taken = &ch->taken[++ch->run % STORVSP_YOUNG_RUNS];
+
+	ch->young -= *taken;
+	*taken = 0;
+	ch->count.runs++;
+	ch->running = true;
+}
+
+/* True: completions will make us look again, so the client shall not signal. */
+static bool can_pause(struct storvsp_channel *ch)
+{
+	if (ch->young < PAUSE_YOUNG || ch->stopped)
+		return false;
+	ch->count.pauses++;
+	if (!ch->look.armed) {
+		ch->look_run = ch->run;
+		reactor_timer_arm(ch->vmbus->reactor, &ch->look,
+				  reactor_now() + LOOK_NS);
+	}
+	return true;
+}
+
+/* Takes what is in the ring until it is empty, or no more can be taken, or the
+ * budget is spent. *more: something is left that can be taken. */
+static bool work(struct storvsp_channel *ch, bool *more)
+{
+	struct ring *ring = &ch->vmbus->ring;
+	unsigned int budget = RUN_BUDGET;
+	bool signal = false, able, left;
+
+	do {
+		able = drain(ch, &budget);
+		submit(ch);
+		if (atomic_load_explicit(&ch->announce, memory_order_relaxed))
+			announce(ch);
+		left = false;
+		if (ch->stopped)
+			break;
+		signal |= ring_write_end(ring);
+		if (able && budget && can_pause(ch))
+			signal |= ring_read_pause(ring);
+		else
+			signal |= ring_read_end(ring, &left);
+		stop_if_broken(ch);
+	} while (left && able && budget && !ch->stopped);
+	*more = left && able && !budget;
+	return signal;
 }
 
 void storvsp_run(struct storvsp_channel *ch)
 {
-	struct ring *ring = &ch->vmbus->ring;
-	unsigned int budget = RUN_BUDGET;
-	bool signal = false, more, able;
+	bool more, signal;
 
-	ch->count.runs++;
-	ch->running = true;
-	do {
-		able = drain(ch, &budget);
-		submit(ch);
-		more = false;
-		if (!ch->stopped) {
-			signal |= ring_write_end(ring);
-			signal |= ring_read_end(ring, &more);
-			stop_if_broken(ch);
-		}
-	} while (more && able && budget && !ch->stopped);
+	begin_run(ch);
+	signal = work(ch, &more);
 	ch->running = false;
 	if (signal)
 		vmbus_channel_signal(ch->vmbus);
-	if (more && able && !budget)
+	if (more)
 		reactor_post(ch->vmbus->reactor, &ch->resume);
+}
+
+void storvsp_look(struct reactor_timer *look)
+{
+	struct storvsp_channel *ch = (struct storvsp_channel *)
+		((char *)look - offsetof(struct storvsp_channel, look));
+
+	if (ch->closing || ch->stopped)
+		return;
+	if (ch->run == ch->look_run) {
+		/* Nothing came: what is under way is as good as old. */
+		ch->count.late++;
+		ch->run += STORVSP_YOUNG_RUNS;
+		ch->young = 0;
+		memset(ch->taken, 0, sizeof(ch->taken));
+	}
+	storvsp_run(ch);
 }

@@ -3,6 +3,7 @@
 #ifndef RELAY_STORVSP_CHANNEL_H
 #define RELAY_STORVSP_CHANNEL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "channel.h"
@@ -15,12 +16,16 @@
 /* Named after what the channel waits for. */
 enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 
+/* A request is young in the run that took it and so many after. */
+#define STORVSP_YOUNG_RUNS 16u
+
 struct storvsp_request {
 	struct scsi_task task; /* first */
 	struct storvsp_channel *channel;
 	struct storvsp_request *next; /* free */
 	uint64_t transaction;
 	uint32_t reply_size;
+	uint32_t run; /* that took it */
 	struct vstor_packet packet; /* the client's, then ours */
 };
 
@@ -28,46 +33,127 @@ struct storvsp_counters {
 	uint64_t srbs, completions, runs;
 	uint64_t no_request, no_room; /* left packets in the ring */
 	uint64_t refused;	      /* violations that were answered */
+	uint64_t announcements;	      /* ENUMERATE_BUS */
+	uint64_t pauses;	      /* runs that left the client masked */
+	uint64_t late;		      /* ... and nothing came of it */
+	/* On another reactor than the channel's: there are none, and this is
+	 * how to know. */
+	uint64_t cross_reactor_completions;
+};
+
+/* A logical unit and who uses it, see storvsp_lun.c. */
+struct storvsp_lun {
+	struct scsi_lun scsi; /* first */
+	struct reactor *reactor; /* the server's */
+	atomic_uint users;	 /* the controller, and each channel */
+	struct reactor_call unused;
+	void (*done)(void *opaque);
+	void *opaque;
+};
+
+struct storvsp_nexus {
+	struct scsi_nexus scsi;	 /* first */
+	struct storvsp_lun *lun; /* NULL: not open */
+	unsigned int tasks;	 /* under way */
 };
 
 struct storvsp_channel {
 	struct storvsp *storvsp;
 	struct vmbus_channel *vmbus; /* while open */
 	enum init_state state;
-	bool running; /* inside storvsp_run() */
+	bool running;  /* inside storvsp_run() */
+	bool resuming; /* a completion posted `resume` */
 	bool stopped; /* by a violation */
 	bool closing;
+	bool ended; /* closing, and nothing is under way */
 	unsigned int depth, in_flight;
-	unsigned int nr_nexuses; /* open, in the order of LUNs */
+	/* What is under way of the last runs, and of each of them: see
+	 * "Signals" in storvsp_channel.c. */
+	uint32_t run;
+	unsigned int young;
+	uint16_t taken[STORVSP_YOUNG_RUNS];
+	struct reactor_timer look;
+	uint32_t look_run; /* when it was armed */
+	uint32_t completion_space; /* of the ring, for one */
 	struct storvsp_request *requests, *free;
-	struct reactor_call resume;
+	struct reactor_call resume, sync;
 	struct scsi_bounce_pool bounce;
 	struct storvsp_counters count;
+	atomic_bool announce; /* the guest shall look for changes */
 	_Alignas(8) uint8_t packet[RING_MAX_PACKET];
-	struct scsi_nexus nexus[]; /* storvsp->nr_luns */
+
+	/* Its logical units: who is there for the client, and all that are
+	 * open, also those that only finish what they have. */
+	struct scsi_target target;
+	unsigned int nr_open;
+	uint8_t open[SCSI_MAX_LUNS]; /* numbers */
+	struct storvsp_nexus nexus[SCSI_MAX_LUNS];
+
+	/* Under the controller's lock. */
+	struct reactor *reactor; /* NULL: closed */
+	unsigned int generation; /* of the units it follows */
 };
 
 struct storvsp {
 	struct vmbus_device device; /* first */
 	struct guest_memory *memory;
+	struct reactor *reactor; /* the server's */
 	uint16_t queue_depth;
-	struct scsi_target target;
-	unsigned int nr_luns;
-	uint8_t nexus_of[SCSI_MAX_LUNS]; /* by number: index into nexus[] */
-	struct storvsp_channel *_Atomic channel[1 + STORVSP_MAX_SUBCHANNELS];
+	uint32_t max_transfer;
 	void (*done)(void *opaque);
 	void *opaque;
+	struct storvsp_channel *_Atomic channel[1 + STORVSP_MAX_SUBCHANNELS];
+
+	/* Written on the server's reactor, under the lock. */
+	pthread_mutex_t lock;
+	struct storvsp_lun *lun[SCSI_MAX_LUNS];
+	unsigned int generation; /* counts changes of the above */
+	unsigned int announced;	 /* the last the guest was told of */
+
+	atomic_uint nobody; /* SRBs for units that are not there */
+	/* storvsp_retire.c */
+	struct reactor_timer retire;
+	uint64_t retire_until, quiet_since;
+	unsigned int nobody_before, nobody_seen;
 };
 
 /* storvsp_channel.c. Channel's reactor. */
 
 /* Reads packets, submits, publishes, signals. */
 void storvsp_run(struct storvsp_channel *ch);
+/* As a timer: the client was left masked, and nothing came since. */
+void storvsp_look(struct reactor_timer *look);
 /* Ends a request, whatever it was: req->packet is what the client gets. */
 void storvsp_complete(struct storvsp_request *req, uint32_t status);
 /* The client broke a rule and gets an answer. */
 void storvsp_record(struct storvsp_channel *ch, uint32_t operation,
 		    size_t offset, uint64_t value, const char *rule);
+
+/* storvsp_lun.c */
+
+/* Of a controller that is not offered yet, or with the lock held. */
+int storvsp_lun_create(struct storvsp *storvsp,
+		       const struct scsi_lun_config *config);
+/* Of a controller that ends: no channel is open. */
+void storvsp_lun_free(struct storvsp_lun *lun);
+/* Gives one use back; the last frees it, on the server's reactor. */
+void storvsp_lun_put(struct storvsp_lun *lun);
+/* Opens the nexuses of a channel that opens: 0 or -errno. Channel's reactor,
+ * as all that follow. */
+int storvsp_open_nexuses(struct storvsp_channel *ch);
+/* Makes them what the controller's units are now. From the `sync` call. */
+void storvsp_follow(struct storvsp_channel *ch);
+/* The `sync` call is not posted any more. */
+void storvsp_stop_following(struct storvsp_channel *ch);
+/* Nothing is under way on any. */
+void storvsp_close_nexuses(struct storvsp_channel *ch);
+/* A task of this nexus ended. */
+void storvsp_nexus_idle(struct storvsp_channel *ch,
+			struct storvsp_nexus *nexus);
+
+/* The table was changed: all follow, then the client is told. The lock is
+ * held. Server's reactor. */
+void storvsp_units_changed(struct storvsp *storvsp);
 
 /* storvsp_srb.c. Completes the request, now or later. */
 void storvsp_execute_srb(struct storvsp_request *req,

@@ -40,7 +40,7 @@ static void complete_srb(struct storvsp_request *req, uint8_t srb_status,
 	srb->sense_size = 0;
 	srb->data_size = cpu_to_le32(moved);
 	memset(srb->sense, 0, sizeof(srb->sense));
-	if (srb_status & VSTOR_SRB_AUTOSENSE_VALID) {
+	if (scsi_status == SCSI_CHECK_CONDITION) {
 		_Static_assert(sizeof(req->task.sense) <= sizeof(srb->sense),
 			       "sense data fits");
 		srb->sense_size = sizeof(req->task.sense);
@@ -66,12 +66,19 @@ static void task_done(struct scsi_task *task)
 	struct storvsp_request *req = (struct storvsp_request *)task;
 	uint8_t status = VSTOR_SRB_SUCCESS;
 
+	if (task->nexus)
+		storvsp_nexus_idle(req->channel,
+				   (struct storvsp_nexus *)task->nexus);
+	else
+		atomic_fetch_add_explicit(&req->channel->storvsp->nobody, 1,
+					  memory_order_relaxed);
 	switch ((enum scsi_outcome)task->outcome) {
 	case SCSI_DELIVERED:
-		if (task->status == SCSI_CHECK_CONDITION)
+		/* Without the bit Linux takes any other status, such as a
+		 * reservation conflict, for a failure of its adapter; no sense
+		 * data comes with those. */
+		if (task->status != SCSI_GOOD)
 			status = VSTOR_SRB_ERROR | VSTOR_SRB_AUTOSENSE_VALID;
-		else if (task->status != SCSI_GOOD)
-			status = VSTOR_SRB_ERROR;
 		break;
 	case SCSI_NO_LUN:
 		/* Linux takes INVALID_LUN of any target for target 0's. */
@@ -104,19 +111,16 @@ static void task_done(struct scsi_task *task)
 static bool add_page(struct scsi_task *task, uint64_t gpa, uint32_t len)
 {
 	struct gpa_range range = { .gpa = gpa, .len = len };
-	struct gpa_range *last;
 
 	if (task->nr_ranges) {
-		last = &task->ranges[task->nr_ranges - 1];
-		range.gpa = last->gpa;
-		range.len = last->len + len;
+		struct gpa_range *last = &task->ranges[task->nr_ranges - 1];
+		struct gpa_range joined = { last->gpa, last->len + len };
+
 		if (last->gpa + last->len == gpa &&
-		    guest_memory_good(task->memory, range)) {
-			last->len += len;
+		    guest_memory_good(task->memory, joined)) {
+			*last = joined;
 			return true;
 		}
-		range.gpa = gpa;
-		range.len = len;
 	}
 	if (!guest_memory_good(task->memory, range))
 		return false;
@@ -134,7 +138,7 @@ static bool take_ranges(struct scsi_task *task,
 	struct ring_gpa_direct direct;
 	struct ring_gpa_range range;
 	uint32_t offset, bytes, left = task->length;
-	uint64_t pages;
+	uint64_t pages, page;
 
 	no->offset = sizeof(struct ring_descriptor);
 	no->value = packet->header_size;
@@ -170,16 +174,17 @@ static bool take_ranges(struct scsi_task *task,
 		le64 pfn;
 
 		memcpy(&pfn, at, sizeof(pfn));
-		no->offset = (uint32_t)(at - packet->header) +
-			     sizeof(struct ring_descriptor);
-		no->value = le64_to_cpu(pfn);
-		no->rule = "page is guest RAM";
+		page = le64_to_cpu(pfn);
 		if (len > left)
 			len = left;
-		if (no->value >> (64 - GUEST_PAGE_SHIFT) ||
-		    !add_page(task, (no->value << GUEST_PAGE_SHIFT) + offset,
-			      len))
+		if (page >> (64 - GUEST_PAGE_SHIFT) ||
+		    !add_page(task, (page << GUEST_PAGE_SHIFT) + offset, len)) {
+			no->offset = (uint32_t)(at - packet->header) +
+				     sizeof(struct ring_descriptor);
+			no->value = page;
+			no->rule = "page is guest RAM";
 			return false;
+		}
 		left -= len;
 	}
 	return true;
@@ -194,6 +199,26 @@ static bool refuse_field(struct refusal *no, size_t srb_offset, uint64_t value,
 	return false;
 }
 
+/* In two words, since a copy of some bytes costs more than all the rest here:
+ * of a word, the client's bytes are the lower ones. */
+static void take_cdb(struct scsi_task *task, const struct vstor_srb *srb)
+{
+	unsigned int size = srb->cdb_size;
+	uint64_t word[2];
+
+	_Static_assert(sizeof(word) == sizeof(srb->cdb) &&
+		       sizeof(word) == sizeof(task->cdb), "two words");
+	memcpy(word, srb->cdb, sizeof(word));
+	if (size < 8) {
+		word[0] &= ~(UINT64_MAX << (8 * size));
+		word[1] = 0;
+	} else if (size < 16) {
+		word[1] &= ~(UINT64_MAX << (8 * (size - 8)));
+	}
+	memcpy(task->cdb, word, sizeof(word));
+	task->cdb_size = srb->cdb_size;
+}
+
 /* Fills in the task from the SRB; false: *no says why not. */
 static bool take_srb(struct storvsp_request *req,
 		     const struct ring_packet *packet, struct refusal *no)
@@ -202,7 +227,6 @@ static bool take_srb(struct storvsp_request *req,
 	struct storvsp_channel *ch = req->channel;
 	struct storvsp *storvsp = ch->storvsp;
 	struct scsi_task *task = &req->task;
-	bool here = !srb->path && !srb->target;
 	uint32_t size = le32_to_cpu(srb->data_size);
 
 	if (!srb->cdb_size || srb->cdb_size > VSTOR_SRB_CDB_SIZE)
@@ -211,20 +235,20 @@ static bool take_srb(struct storvsp_request *req,
 	if (srb->data_in > VSTOR_DATA_NONE)
 		return refuse_field(no, offsetof(struct vstor_srb, data_in),
 				    srb->data_in, "data goes out, in or not");
-	if (size > SCSI_MAX_TRANSFER)
+	if (size > storvsp->max_transfer)
 		return refuse_field(no, offsetof(struct vstor_srb, data_size),
 				    size, "data not above the maximum");
 	if (size && srb->data_in == VSTOR_DATA_NONE)
 		return refuse_field(no, offsetof(struct vstor_srb, data_size),
 				    size, "no data, no bytes");
 	task->memory = storvsp->memory;
-	task->target = here ? &storvsp->target : NULL;
-	task->nexus = NULL;
-	if (here && srb->lun < SCSI_MAX_LUNS && storvsp->target.lun[srb->lun])
-		task->nexus = &ch->nexus[storvsp->nexus_of[srb->lun]];
-	memset(task->cdb, 0, sizeof(task->cdb));
-	memcpy(task->cdb, srb->cdb, srb->cdb_size);
-	task->cdb_size = srb->cdb_size;
+	task->target = srb->path || srb->target ? NULL : &ch->target;
+	task->nexus = task->target && srb->lun < SCSI_MAX_LUNS ?
+			      task->target->nexus[srb->lun] : NULL;
+	if (task->nexus && atomic_load_explicit(&task->nexus->lun->lost,
+						memory_order_relaxed))
+		task->nexus = NULL;
+	take_cdb(task, srb);
 	_Static_assert((int)VSTOR_DATA_WRITE == (int)SCSI_DATA_OUT &&
 		       (int)VSTOR_DATA_READ == (int)SCSI_DATA_IN &&
 		       (int)VSTOR_DATA_NONE == (int)SCSI_DATA_NONE,
@@ -256,5 +280,7 @@ void storvsp_execute_srb(struct storvsp_request *req,
 		complete_srb(req, VSTOR_SRB_INVALID_REQUEST, SCSI_GOOD, 0);
 		return;
 	}
+	if (req->task.nexus)
+		((struct storvsp_nexus *)req->task.nexus)->tasks++;
 	scsi_execute(&req->task);
 }
