@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A synthetic NIC on VMBus: what a guest's netvsc driver opens.
+ *
+ * Threads: a NIC is made and taken back on the server's reactor (or before it
+ * runs), which must be the one its backend was opened for; its channels work
+ * on theirs. What else holds is said below.
+ */
+#ifndef RELAY_NETVSP_H
+#define RELAY_NETVSP_H
+
+#include <guid.h>
+#include <pv/guest_memory.h>
+#include <pv/nic.h>
+
+struct vmbus_server;
+struct netvsp;
+
+#define NETVSP_MIN_MTU 576
+#define NETVSP_MAX_MTU 9000
+
+struct netvsp_config {
+	struct guid instance;
+	uint16_t order;	     /* among NICs, for stable ids */
+	const uint8_t *mac;  /* 6 bytes; NULL: the backend's */
+	uint16_t mtu;	     /* at most; 0: 1500, or less if the backend has
+			      * less. Without Ethernet header */
+	uint16_t queues;     /* a power of two, at most the backend's */
+	bool offloads;	     /* tell the guest of the backend's */
+	struct guest_memory *memory;
+	struct reactor *reactor; /* the server's */
+	struct nic *nic; /* stopped; its client until `done`, not its owner */
+};
+
+/* Makes a NIC and offers it. 0; -EINVAL, logged: a rule above is broken, or the
+ * backend cannot receive frames of that size; -ENOMEM; what vmbus_offer()
+ * says. */
+int netvsp_create(struct vmbus_server *server,
+		  const struct netvsp_config *config, struct netvsp **out);
+
+/* Takes it back from the guest; when the guest let go and the backend has
+ * stopped it is freed and `done` (may be NULL) runs, on the server's reactor,
+ * perhaps before this returns. The backend may be closed then. */
+void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
+		    void *opaque);
+
+#endif
