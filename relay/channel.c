@@ -191,6 +191,11 @@ static void set_signal(struct vmbus_channel_state *st,
 			      memory_order_release);
 }
 
+void channel_enter_signals(struct vmbus_channel_state *st, bool enter)
+{
+	set_signal(st, enter ? st : NULL);
+}
+
 static void signals_on(struct vmbus_channel_state *st)
 {
 	atomic_store_explicit(&st->reactor, st->ch.reactor,
@@ -204,7 +209,8 @@ static void signals_off(struct vmbus_channel_state *st)
 	atomic_store_explicit(&st->reactor, NULL, memory_order_release);
 }
 
-static void set_state(struct vmbus_channel_state *st, enum channel_state state)
+void channel_set_state(struct vmbus_channel_state *st,
+		       enum channel_state state)
 {
 	log_debug("channel %u: state %d -> %d", st->ch.id, st->state, state);
 	st->state = state;
@@ -240,12 +246,10 @@ static int attach_ring(struct vmbus_channel_state *st,
 	return err;
 }
 
-/* Finds all that an open channel needs: 0, or -errno with *refusal filled. */
-static int attach(struct vmbus_channel_state *st,
-		  const struct open_request *request, struct reactor **reactor,
-		  struct refusal *refusal)
+bool channel_check_signals(const struct vmbus_channel_state *st,
+			   const struct open_request *request,
+			   struct refusal *refusal)
 {
-	const struct vmbus_server_config *config = &st->server->config;
 	uint32_t slot = connection_slot(st->server, request->connection);
 	uint32_t vp = request->vp;
 
@@ -254,20 +258,31 @@ static int attach(struct vmbus_channel_state *st,
 		request->connection, "connection id of this server and unused",
 	};
 	if (!slot || atomic_load(&st->server->signal[slot]))
-		return -EINVAL;
+		return false;
 	*refusal = (struct refusal){
 		offsetof(struct vmbus_open_channel_signal, event_flag),
 		request->event_flag, "event flag 1 to 2047",
 	};
 	if (!request->event_flag || request->event_flag > VMBUS_MAX_CHANNELS)
-		return -EINVAL;
+		return false;
 	*refusal = (struct refusal){
 		offsetof(struct vmbus_open_channel, vp), vp, "VP exists",
 	};
+	return vp == VMBUS_NO_VP || vp < st->server->config.nr_vps;
+}
+
+/* Finds all that an open channel needs: 0, or -errno with *refusal filled. */
+static int attach(struct vmbus_channel_state *st,
+		  const struct open_request *request, struct reactor **reactor,
+		  struct refusal *refusal)
+{
+	const struct vmbus_server_config *config = &st->server->config;
+	uint32_t vp = request->vp;
+
+	if (!channel_check_signals(st, request, refusal))
+		return -EINVAL;
 	/* Without interrupts any VP will do; the one of messages exists. */
-	*reactor = NULL;
-	if (vp == VMBUS_NO_VP || vp < config->nr_vps)
-		*reactor = config->transport->reactor(config->opaque,
+	*reactor = config->transport->reactor(config->opaque,
 				vp == VMBUS_NO_VP ? st->server->vp : vp);
 	if (!*reactor)
 		return -EINVAL;
@@ -286,6 +301,10 @@ void channel_open_begin(struct vmbus_channel_state *st,
 	_Static_assert(offsetof(struct vmbus_open_channel, downstream_page) ==
 		       offsetof(struct vmbus_open_reserved, downstream_page),
 		       "same place");
+	if (channel_is_relayed(st)) {
+		relayed_open(st, request);
+		return;
+	}
 	if (attach(st, request, &reactor, &refusal)) {
 		/* The other field is at the same place in both messages. */
 		if (request->reserved && refusal.offset == gpadl_at)
@@ -308,14 +327,14 @@ void channel_open_begin(struct vmbus_channel_state *st,
 	st->nr_subchannels = 0;
 	st->server->nr_busy++;
 	st->server->nr_reserved += request->reserved;
-	set_state(st, CHANNEL_OPENING);
+	channel_set_state(st, CHANNEL_OPENING);
 	signals_on(st);
 	reactor_post(reactor, &st->open_call);
 }
 
 void channel_closed_by_client(struct vmbus_channel_state *st)
 {
-	set_state(st, CHANNEL_CLOSED);
+	channel_set_state(st, CHANNEL_CLOSED);
 	if (st->answer_close)
 		channel_send_close_response(st->server, st->ch.id,
 					    st->close_reply);
@@ -334,7 +353,7 @@ static void become_closed(struct vmbus_channel_state *st)
 	gpadl_unmap_ring(&st->ring, server->config.memory);
 	server->nr_busy--;
 	server->nr_reserved -= st->open.reserved;
-	set_state(st, CHANNEL_STOPPED);
+	channel_set_state(st, CHANNEL_STOPPED);
 	gpadl_answer_teardowns(st);
 	if (st->client_closed)
 		channel_closed_by_client(st);
@@ -354,7 +373,7 @@ static void become_closed(struct vmbus_channel_state *st)
 void channel_close_begin(struct vmbus_channel_state *st)
 {
 	signals_off(st);
-	set_state(st, CHANNEL_CLOSING);
+	channel_set_state(st, CHANNEL_CLOSING);
 	if (!st->ch.sub_index)
 		offer_revoke_subchannels(st->ch.device);
 	reactor_post(st->ch.reactor, &st->close_call);
@@ -363,7 +382,9 @@ void channel_close_begin(struct vmbus_channel_state *st)
 void channel_stop(struct vmbus_channel_state *st)
 {
 	st->reopen = false;
-	if (st->state == CHANNEL_OPENING) {
+	if (channel_is_relayed(st)) {
+		relayed_stop(st);
+	} else if (st->state == CHANNEL_OPENING) {
 		st->abandon = true;
 	} else if (st->state == CHANNEL_OPEN) {
 		/* Whoever stops it takes care that the client learns of it. */
@@ -391,7 +412,7 @@ static void channel_opened(struct reactor_call *call)
 		become_closed(st);
 		return;
 	}
-	set_state(st, CHANNEL_OPEN);
+	channel_set_state(st, CHANNEL_OPEN);
 	if (st->abandon) {
 		channel_stop(st);
 		return;
@@ -430,4 +451,5 @@ void channel_init(struct vmbus_channel_state *st)
 	st->closed_call.fn = channel_closed;
 	st->broken_call.fn = channel_broken;
 	st->subchannels_call.fn = offer_subchannels;
+	st->released_call.fn = relayed_released;
 }

@@ -54,6 +54,11 @@ static void open_channel(struct vmbus_server *server, uint32_t id,
 	} else if (st->revoked) {
 		/* RESCIND is, or will be, the answer. */
 		log_debug("channel %u: OPEN crossed RESCIND", id);
+	} else if (request->reserved && channel_is_relayed(st)) {
+		struct refusal refusal = { CHANNEL_AT, id,
+					   "reserved channel not relayed" };
+
+		refuse_open(server, id, type, request, &refusal);
 	} else if (st->state == CHANNEL_CLOSED) {
 		channel_open_begin(st, request);
 	} else if (st->state == CHANNEL_CLOSING && st->client_closed &&
@@ -173,7 +178,9 @@ void handle_close_channel(struct vmbus_server *server, const void *message,
 	(void)size;
 	if (!st)
 		return;
-	if (st->state == CHANNEL_OPEN && !reserved) {
+	if (st->state == CHANNEL_OPEN && channel_is_relayed(st)) {
+		relayed_close(st);
+	} else if (st->state == CHANNEL_OPEN && !reserved) {
 		st->client_closed = true;
 		channel_close_begin(st);
 	} else if (st->state == CHANNEL_CLOSING && !st->client_closed &&
@@ -228,8 +235,8 @@ void handle_close_reserved(struct vmbus_server *server, const void *message,
 		channel_stop(st);
 }
 
-static void send_modify_response(struct vmbus_server *server, uint32_t id,
-				 uint32_t status)
+void channel_send_modify_response(struct vmbus_server *server, uint32_t id,
+				  uint32_t status)
 {
 	struct vmbus_modify_channel_response response = {
 		.channel = cpu_to_le32(id),
@@ -264,9 +271,15 @@ void handle_modify_channel(struct vmbus_server *server, const void *message,
 		server_refuse(server, id, VMBUS_MODIFY_CHANNEL,
 			      offsetof(struct vmbus_modify_channel, vp), vp,
 			      "VP exists");
+	} else if (st->modifying) {
+		server_refuse(server, id, VMBUS_MODIFY_CHANNEL, CHANNEL_AT, id,
+			      "one change of the VP at a time");
+	} else if (channel_is_relayed(st)) {
+		relayed_modify(st, vp);
+		return;
 	} else {
 		atomic_store(&st->vp, vp);
 		status = VMBUS_STATUS_SUCCESS;
 	}
-	send_modify_response(server, id, status);
+	channel_send_modify_response(server, id, status);
 }

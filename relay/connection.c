@@ -286,24 +286,49 @@ void handle_unload(struct vmbus_server *server, const void *message,
 	disconnect(server, DISCONNECT_UNLOAD);
 }
 
-/* We have no sockets. Before 4.1 there is no word for it. */
+void vmbus_server_relay_sockets(struct vmbus_server *server,
+				void (*connect)(void *opaque,
+						const struct guid *endpoint,
+						const struct guid *service),
+				void *opaque)
+{
+	server->tl_connect = connect;
+	server->tl_opaque = opaque;
+}
+
+/* Before 4.1 there is no word for it. */
+void vmbus_server_tl_result(struct vmbus_server *server,
+			    const struct guid *endpoint,
+			    const struct guid *service, uint32_t status)
+{
+	struct vmbus_tl_connect_result result = {
+		.endpoint = *endpoint,
+		.service = *service,
+		.status = cpu_to_le32(status),
+	};
+
+	if (server->version >= VMBUS_VERSION_WIN10_RS3)
+		server_send(server, VMBUS_TL_CONNECT_RESULT, &result,
+			    sizeof(result));
+}
+
+/* We have no sockets ourselves. */
 void handle_tl_connect(struct vmbus_server *server, const void *message,
 		       size_t size)
 {
 	const struct vmbus_tl_connect_request *request = message;
-	struct vmbus_tl_connect_result result = {
-		.endpoint = request->endpoint,
-		.service = request->service,
-		.status = cpu_to_le32(VMBUS_STATUS_CONNECTION_REFUSED),
-	};
 	size_t silo = sizeof(struct vmbus_tl_connect_request_silo);
 
 	if (server->version >= VMBUS_VERSION_WIN10_RS5 && size < silo)
 		server_refuse(server, 0, VMBUS_TL_CONNECT_REQUEST,
 			      (uint32_t)size, silo, "message is complete");
-	else if (server->version >= VMBUS_VERSION_WIN10_RS3)
-		server_send(server, VMBUS_TL_CONNECT_RESULT, &result,
-			    sizeof(result));
+	else if (server->tl_connect)
+		server->tl_connect(server->tl_opaque, &request->endpoint,
+				   &request->service);
+	else
+		vmbus_server_tl_result(server, &request->endpoint,
+				       &request->service,
+				       VMBUS_STATUS_CONNECTION_REFUSED);
 }
 
 void handle_modify_connection(struct vmbus_server *server, const void *message,

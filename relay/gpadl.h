@@ -36,9 +36,10 @@ struct gpadl {
 	uint32_t channel, id;
 	uint16_t range_count;
 	uint16_t nr_words, filled;
-	uint16_t users; /* rings mapped from it */
+	uint16_t users; /* a ring mapped from it, devices */
 	bool complete;	/* checked, and the client was told */
 	bool teardown;	/* the client wants it gone: answered at no users */
+	bool asked;	/* relayed: all words are there, an answer is awaited */
 	uint64_t word[];
 };
 

@@ -11,15 +11,22 @@
  *	TEARDOWN -----+---> GPADL_TORNDOWN
  *	              +- in use by an open ring -> after the device let go
  *
- * Threads: the server's reactor. Failure answers: what creates a GPADL fails
- * with GPADL_CREATED; a TEARDOWN of an unknown GPADL is recorded and answered
- * all the same, since the memory is the client's.
+ * A device may use the pages of a GPADL (channel.h). It asks from its channel's
+ * reactor by a posted call, which is answered by another; giving back is a call,
+ * too. Calls come in the order they were posted in: a device that gives back
+ * and then lets go of its channel has given back by then.
+ *
+ * Threads: the server's reactor, but for a device's. Failure answers: what
+ * creates a GPADL fails with GPADL_CREATED; a TEARDOWN of an unknown GPADL is
+ * recorded and answered all the same, since the memory is the client's.
  */
+#include <errno.h>
+
 #include "vmbus_state.h"
 
 #define WORD_SIZE 8u
 
-static void send_created(struct vmbus_server *server, uint32_t channel,
+void gpadl_send_created(struct vmbus_server *server, uint32_t channel,
 			 uint32_t id, uint32_t status)
 {
 	struct vmbus_gpadl_created created = {
@@ -31,7 +38,7 @@ static void send_created(struct vmbus_server *server, uint32_t channel,
 	server_send(server, VMBUS_GPADL_CREATED, &created, sizeof(created));
 }
 
-static void send_torndown(struct vmbus_server *server, uint32_t id)
+void gpadl_send_torndown(struct vmbus_server *server, uint32_t id)
 {
 	struct vmbus_gpadl_torndown torndown = { .gpadl = cpu_to_le32(id) };
 
@@ -48,9 +55,9 @@ static struct gpadl **find_partial(struct vmbus_server *server, uint32_t id)
 	return at;
 }
 
-static void drop(struct vmbus_channel_state *st, struct gpadl *gpadl)
+void gpadl_drop(struct vmbus_channel_state *st, struct gpadl *gpadl)
 {
-	if (!gpadl->complete) {
+	if (!gpadl->complete && !gpadl->asked) {
 		struct gpadl **at = find_partial(st->server, gpadl->id);
 
 		*at = gpadl->next_partial;
@@ -70,13 +77,18 @@ static void add_words(struct vmbus_channel_state *st, struct gpadl *gpadl,
 		return;
 	if (gpadl_check(gpadl, server->config.memory, &refusal)) {
 		server_refuse_for(server, channel, type, &refusal);
-		drop(st, gpadl);
-		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		gpadl_drop(st, gpadl);
+		gpadl_send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
 	server->partial = gpadl->next_partial;
+	/* For who is rescinded, nobody is left to ask. */
+	if (channel_is_relayed(st) && !st->revoked) {
+		relayed_gpadl_create(st, gpadl);
+		return;
+	}
 	gpadl->complete = true;
-	send_created(server, channel, id, VMBUS_STATUS_SUCCESS);
+	gpadl_send_created(server, channel, id, VMBUS_STATUS_SUCCESS);
 }
 
 void handle_gpadl_header(struct vmbus_server *server, const void *message,
@@ -95,14 +107,14 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 	};
 
 	if (!st) {
-		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		gpadl_send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
 	if (channel_is_busy(st) && st->open.reserved) {
 		server_refuse(server, channel, VMBUS_GPADL_HEADER,
 			      offsetof(struct vmbus_gpadl_header, channel),
 			      channel, "channel not open as a reserved one");
-		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		gpadl_send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
 	if (*find_partial(server, id) ||
@@ -110,7 +122,7 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 			le16_to_cpu(header->range_count), &gpadl, &refusal)) {
 		server_refuse_for(server, channel, VMBUS_GPADL_HEADER,
 				  &refusal);
-		send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
+		gpadl_send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
 	gpadl->channel = channel;
@@ -163,7 +175,7 @@ void handle_gpadl_teardown(struct vmbus_server *server, const void *message,
 		if (st)
 			server_refuse(server, channel, VMBUS_GPADL_TEARDOWN,
 				      at, id, "GPADL exists on this channel");
-		send_torndown(server, id);
+		gpadl_send_torndown(server, id);
 		return;
 	}
 	if (gpadl->teardown) {
@@ -174,12 +186,16 @@ void handle_gpadl_teardown(struct vmbus_server *server, const void *message,
 	if (!gpadl->complete)
 		server_refuse(server, channel, VMBUS_GPADL_TEARDOWN, at, id,
 			      "GPADL complete");
+	if (channel_is_relayed(st)) {
+		relayed_gpadl_teardown(st, gpadl);
+		return;
+	}
 	if (gpadl->users) {
 		gpadl->teardown = true;
 		return;
 	}
-	drop(st, gpadl);
-	send_torndown(server, id);
+	gpadl_drop(st, gpadl);
+	gpadl_send_torndown(server, id);
 }
 
 void gpadl_answer_teardowns(struct vmbus_channel_state *st)
@@ -192,8 +208,8 @@ void gpadl_answer_teardowns(struct vmbus_channel_state *st)
 		next = gpadl->next;
 		if (!gpadl->teardown || gpadl->users)
 			continue;
-		drop(st, gpadl);
-		send_torndown(st->server, id);
+		gpadl_drop(st, gpadl);
+		gpadl_send_torndown(st->server, id);
 	}
 }
 
@@ -206,6 +222,70 @@ void gpadl_forget_unused(struct vmbus_channel_state *st)
 		/* Nobody waits for the answer any more. */
 		gpadl->teardown = false;
 		if (!gpadl->users)
-			drop(st, gpadl);
+			gpadl_drop(st, gpadl);
 	}
+}
+
+/* Devices. */
+
+#define pages_of(call, member)                                             \
+	((struct vmbus_pages *)((char *)(call) -                           \
+		offsetof(struct vmbus_pages, member)))
+
+static int take(struct vmbus_pages *pages)
+{
+	struct vmbus_channel_state *st = pages->ch->state;
+	struct gpadl *gpadl = gpadl_find(&st->gpadls, pages->id);
+
+	if (!gpadl || !gpadl->complete || gpadl->teardown)
+		return -ENOENT;
+	if (gpadl->range_count != 1 ||
+	    (uint32_t)(gpadl->word[0] >> VMBUS_GPADL_RANGE_OFFSET_SHIFT))
+		return -EINVAL;
+	gpadl->users++;
+	pages->gpadl = gpadl;
+	pages->pfn = gpadl->word + 1;
+	pages->size = (uint32_t)(gpadl->word[0] >>
+				 VMBUS_GPADL_RANGE_COUNT_SHIFT);
+	return 0;
+}
+
+static void take_pages(struct reactor_call *call)
+{
+	struct vmbus_pages *pages = pages_of(call, take_call);
+
+	pages->error = take(pages);
+	reactor_post(pages->ch->reactor, &pages->taken_call);
+}
+
+static void pages_taken(struct reactor_call *call)
+{
+	struct vmbus_pages *pages = pages_of(call, taken_call);
+
+	pages->taken(pages, pages->error);
+}
+
+static void give_pages(struct reactor_call *call)
+{
+	struct vmbus_pages *pages = pages_of(call, give_call);
+
+	pages->gpadl->users--;
+	gpadl_answer_teardowns(pages->ch->state);
+}
+
+void vmbus_take_pages(struct vmbus_channel *ch, struct vmbus_pages *pages,
+		      uint32_t gpadl)
+{
+	pages->ch = ch;
+	pages->id = gpadl;
+	pages->take_call.fn = take_pages;
+	pages->taken_call.fn = pages_taken;
+	pages->give_call.fn = give_pages;
+	reactor_post(ch->state->server->config.reactor, &pages->take_call);
+}
+
+void vmbus_give_pages(struct vmbus_pages *pages)
+{
+	reactor_post(pages->ch->state->server->config.reactor,
+		     &pages->give_call);
 }

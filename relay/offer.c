@@ -60,6 +60,7 @@ static struct vmbus_channel_state *channel_alloc(struct vmbus_server *server,
 	st->gpadls.total = &server->gpadls;
 	memset(&st->open, 0, sizeof(st->open));
 	st->offered = false;
+	st->modifying = false;
 	st->answer_close = false;
 	st->revoked = false;
 	st->reopen = false;
@@ -156,6 +157,8 @@ static int compare_devices(const struct vmbus_device *a,
 	if (!difference)
 		difference = memcmp(&a->instance, &b->instance,
 				    sizeof(a->instance));
+	if (!difference)
+		difference = (int)a->sub_index - (int)b->sub_index;
 	return difference;
 }
 
@@ -166,7 +169,7 @@ static bool is_awaited(const struct vmbus_device *dev)
 		const struct vmbus_channel_state *st = dev->server->by_id[id];
 
 		if (st && st->state == CHANNEL_RESCINDED &&
-		    !st->ch.sub_index &&
+		    st->ch.sub_index == dev->sub_index &&
 		    guid_equal(&st->interface, &dev->interface) &&
 		    guid_equal(&st->instance, &dev->instance))
 			return true;
@@ -191,7 +194,7 @@ int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 
 	if (!channels_left(server))
 		return -ENOSPC;
-	st = channel_alloc(server, dev, 0);
+	st = channel_alloc(server, dev, dev->sub_index);
 	if (!st)
 		return -ENOMEM;
 	while (*at && compare_devices(*at, dev) <= 0)
@@ -203,6 +206,17 @@ int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 	*at = dev;
 	offer_late(dev);
 	return 0;
+}
+
+bool vmbus_offers(const struct vmbus_server *server,
+		  const struct guid *interface, const struct guid *instance)
+{
+	const struct vmbus_device *dev = server->devices;
+
+	while (dev && !(guid_equal(&dev->interface, interface) &&
+			guid_equal(&dev->instance, instance)))
+		dev = dev->next;
+	return dev;
 }
 
 static void rescind(struct vmbus_channel_state *st)

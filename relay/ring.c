@@ -61,9 +61,19 @@ static void store_word(const struct ring_half *half, uint32_t offset,
 	guest_hold_write(&half->pages[0], offset, &word, sizeof(word));
 }
 
-/* Data area; `offset` may be anywhere in it, copies wrap. */
-static void data_read(const struct ring_half *half, uint32_t offset, void *to,
-		      uint32_t len)
+/* The offset `len` bytes, at most the ring's size, behind another one. */
+static uint32_t advance(const struct ring_half *half, uint32_t offset,
+			uint32_t len)
+{
+	offset += len;
+	return offset < half->size ? offset : offset - half->size;
+}
+
+/* Data area; `offset` may be anywhere in it, copies wrap. Most lie in a page:
+ * that case is small enough to become part of its callers. */
+
+static void read_pages(const struct ring_half *half, uint32_t offset, void *to,
+		       uint32_t len)
 {
 	uint8_t *out = to;
 
@@ -77,13 +87,24 @@ static void data_read(const struct ring_half *half, uint32_t offset, void *to,
 				out, n);
 		out += n;
 		len -= n;
-		offset = (offset + n) % half->size;
+		offset = advance(half, offset, n);
 	}
 }
 
-/* Returns the offset behind what was written. */
-static uint32_t data_write(const struct ring_half *half, uint32_t offset,
-			   const void *from, uint32_t len)
+static inline void data_read(const struct ring_half *half, uint32_t offset,
+			     void *to, uint32_t len)
+{
+	uint32_t at = offset % RING_PAGE_SIZE;
+
+	if (len <= RING_PAGE_SIZE - at)
+		guest_hold_read(&half->pages[1 + offset / RING_PAGE_SIZE], at,
+				to, len);
+	else
+		read_pages(half, offset, to, len);
+}
+
+static void write_pages(const struct ring_half *half, uint32_t offset,
+			const void *from, uint32_t len)
 {
 	const uint8_t *in = from;
 
@@ -97,9 +118,22 @@ static uint32_t data_write(const struct ring_half *half, uint32_t offset,
 				 in, n);
 		in += n;
 		len -= n;
-		offset = (offset + n) % half->size;
+		offset = advance(half, offset, n);
 	}
-	return offset;
+}
+
+/* Returns the offset behind what was written. */
+static inline uint32_t data_write(const struct ring_half *half, uint32_t offset,
+				  const void *from, uint32_t len)
+{
+	uint32_t at = offset % RING_PAGE_SIZE;
+
+	if (len <= RING_PAGE_SIZE - at)
+		guest_hold_write(&half->pages[1 + offset / RING_PAGE_SIZE], at,
+				 from, len);
+	else
+		write_pages(half, offset, from, len);
+	return advance(half, offset, len);
 }
 
 /* Bytes from one index forward to another. */
@@ -107,12 +141,6 @@ static uint32_t distance(const struct ring_half *half, uint32_t from,
 			 uint32_t to)
 {
 	return to >= from ? to - from : half->size - from + to;
-}
-
-static uint32_t advance(const struct ring_half *half, uint32_t index,
-			uint32_t len)
-{
-	return (index + len) % half->size;
 }
 
 static int break_ring(struct ring *ring, uint32_t value, const char *rule)
@@ -264,33 +292,66 @@ static bool crosses(const struct ring *ring, uint32_t pending, uint32_t taken)
 	return pending <= now && (taken >= now || pending > now - taken);
 }
 
-bool ring_read_end(struct ring *ring, bool *more)
+/* Gives back what was read; the bytes of it. */
+static uint32_t publish_read(struct ring *ring)
 {
 	uint32_t taken = distance(&ring->in, ring->read_published,
 				  ring->read_index);
-	bool signal = false;
-	uint32_t pending;
+
+	if (taken)
+		store_word(&ring->in, RING_OUT, ring->read_index);
+	ring->read_published = ring->read_index;
+	return taken;
+}
+
+/* After `taken` bytes became room, and a fence: does the peer wait for it? */
+static bool wanted_room(struct ring *ring, uint32_t pending, uint32_t taken)
+{
+	bool signal;
+
+	if (!pending || !taken)
+		return false;
+	signal = crosses(ring, pending, taken);
+	ring->count.signals_sent += signal;
+	ring->count.signals_suppressed += !signal;
+	return signal;
+}
+
+bool ring_read_end(struct ring *ring, bool *more)
+{
+	bool signal;
+	uint32_t pending, taken;
 
 	*more = false;
 	if (ring->broken)
 		return false;
-	if (taken)
-		store_word(&ring->in, RING_OUT, ring->read_index);
-	ring->read_published = ring->read_index;
+	taken = publish_read(ring);
 	if (ring->read_index == ring->read_limit)
 		set_mask(ring, false);
 	atomic_thread_fence(memory_order_seq_cst);
 	pending = load_word(&ring->in, RING_PENDING_SEND_SIZE);
 	if (load_read_limit(ring))
 		return false;
-	if (pending && taken) {
-		signal = crosses(ring, pending, taken);
-		ring->count.signals_sent += signal;
-		ring->count.signals_suppressed += !signal;
-	}
+	signal = wanted_room(ring, pending, taken);
 	*more = ring->read_index != ring->read_limit;
 	set_mask(ring, *more);
 	return signal;
+}
+
+bool ring_read_pause(struct ring *ring)
+{
+	uint32_t taken;
+
+	if (ring->broken)
+		return false;
+	taken = publish_read(ring);
+	set_mask(ring, true);
+	atomic_thread_fence(memory_order_seq_cst);
+	/* crosses() counts up to what the peer has written by now. */
+	if (!taken || load_read_limit(ring))
+		return false;
+	return wanted_room(ring, load_word(&ring->in, RING_PENDING_SEND_SIZE),
+			   taken);
 }
 
 /* Writing. */
@@ -338,27 +399,64 @@ static void ask_for_room(struct ring *ring, uint32_t space)
 	ring->waiting = true;
 }
 
-bool ring_has_room(struct ring *ring, uint32_t space)
+/* Shows the peer what was written. It is to be signalled for that if it had
+ * read all there was before; ring_write_end() says so. */
+static int publish_write(struct ring *ring)
 {
-	if (ring->broken)
+	uint32_t before = ring->write_published;
+	bool signal;
+
+	if (ring->write_index == before)
+		return 0;
+	store_word(&ring->out, RING_IN, ring->write_index);
+	ring->write_published = ring->write_index;
+	atomic_thread_fence(memory_order_seq_cst);
+	signal = !load_word(&ring->out, RING_INTERRUPT_MASK);
+	if (load_write_limit(ring))
+		return -EPROTO;
+	ring->signal_due |= signal && ring->write_limit == before;
+	return 0;
+}
+
+/*
+ * Looks whether the peer made room, and if not asks it to. What was written is
+ * shown first: the peer signals room when it crosses what we ask for, so it
+ * must count as we do. Packets it does not know of would be room to it, and
+ * the crossing would be behind it before it happens.
+ */
+static __attribute__((noinline)) bool find_room(struct ring *ring,
+						uint32_t space)
+{
+	if (load_write_limit(ring))
 		return false;
-	if (room(ring) < space && load_write_limit(ring))
+	if (room(ring) >= space)
+		return true;
+	if (publish_write(ring))
 		return false;
-	if (room(ring) < space) {
-		ask_for_room(ring, space);
-		atomic_thread_fence(memory_order_seq_cst);
-		if (load_write_limit(ring))
-			return false;
-	}
-	if (room(ring) < space) {
-		ring->count.full++;
+	ask_for_room(ring, space);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (load_write_limit(ring))
 		return false;
-	}
+	if (room(ring) >= space)
+		return true;
+	ring->count.full++;
+	return false;
+}
+
+static inline bool has_room(struct ring *ring, uint32_t space)
+{
+	if (ring->broken || (room(ring) < space && !find_room(ring, space)))
+		return false;
 	if (ring->waiting) {
 		store_word(&ring->out, RING_PENDING_SEND_SIZE, 0);
 		ring->waiting = false;
 	}
 	return true;
+}
+
+bool ring_has_room(struct ring *ring, uint32_t space)
+{
+	return has_room(ring, space);
 }
 
 int ring_write(struct ring *ring, uint16_t type, uint16_t flags,
@@ -367,8 +465,8 @@ int ring_write(struct ring *ring, uint16_t type, uint16_t flags,
 {
 	static const uint8_t zero[RING_ALIGNMENT];
 	uint32_t start = ring->write_index, at = start;
-	struct ring_descriptor d = { 0 };
-	struct ring_footer footer = { 0 };
+	struct ring_footer footer = { .start = cpu_to_le32(start) };
+	struct ring_descriptor d;
 	uint32_t space, length;
 
 	pv_bug(header_size % RING_ALIGNMENT, header_size, type);
@@ -379,22 +477,25 @@ int ring_write(struct ring *ring, uint16_t type, uint16_t flags,
 	if (length > RING_MAX_PACKET ||
 	    space > ring->out.size - RING_ALIGNMENT)
 		return -EMSGSIZE;
-	if (!ring_has_room(ring, space))
+	if (!has_room(ring, space))
 		return ring->broken ? -EPROTO : -EAGAIN;
 
-	d.type = cpu_to_le16(type);
-	d.offset8 = cpu_to_le16((DESCRIPTOR_SIZE + header_size) /
-				RING_ALIGNMENT);
-	d.length8 = cpu_to_le16(length / RING_ALIGNMENT);
-	d.flags = cpu_to_le16(flags);
-	d.transaction = cpu_to_le64(transaction);
-	footer.start = cpu_to_le32(start);
-
+	d = (struct ring_descriptor){
+		.type = cpu_to_le16(type),
+		.offset8 = cpu_to_le16((DESCRIPTOR_SIZE + header_size) /
+				       RING_ALIGNMENT),
+		.length8 = cpu_to_le16(length / RING_ALIGNMENT),
+		.flags = cpu_to_le16(flags),
+		.transaction = cpu_to_le64(transaction),
+	};
 	at = data_write(&ring->out, at, &d, sizeof(d));
-	at = data_write(&ring->out, at, header, header_size);
-	at = data_write(&ring->out, at, payload, payload_size);
-	at = data_write(&ring->out, at, zero,
-			length - DESCRIPTOR_SIZE - header_size - payload_size);
+	if (header_size)
+		at = data_write(&ring->out, at, header, header_size);
+	if (payload_size)
+		at = data_write(&ring->out, at, payload, payload_size);
+	if (payload_size % RING_ALIGNMENT)
+		at = data_write(&ring->out, at, zero, RING_ALIGNMENT -
+				payload_size % RING_ALIGNMENT);
 	at = data_write(&ring->out, at, &footer, sizeof(footer));
 	ring->write_index = at;
 	ring->count.packets_out++;
@@ -403,19 +504,15 @@ int ring_write(struct ring *ring, uint16_t type, uint16_t flags,
 
 bool ring_write_end(struct ring *ring)
 {
-	uint32_t before = ring->write_published;
+	bool any = ring->signal_due || ring->write_index !=
+					       ring->write_published;
 	bool signal;
 
-	if (ring->broken || ring->write_index == before)
+	if (ring->broken || publish_write(ring))
 		return false;
-	store_word(&ring->out, RING_IN, ring->write_index);
-	ring->write_published = ring->write_index;
-	atomic_thread_fence(memory_order_seq_cst);
-	signal = !load_word(&ring->out, RING_INTERRUPT_MASK);
-	if (load_write_limit(ring))
-		return false;
-	signal = signal && ring->write_limit == before;
+	signal = ring->signal_due;
+	ring->signal_due = false;
 	ring->count.signals_sent += signal;
-	ring->count.signals_suppressed += !signal;
+	ring->count.signals_suppressed += any && !signal;
 	return signal;
 }

@@ -54,6 +54,7 @@ struct ring {
 	uint32_t write_limit;	  /* peer's read index, loaded and checked */
 	bool masked;		  /* we told the peer not to signal us */
 	bool waiting;		  /* we told the peer to signal us room */
+	bool signal_due;	  /* for what was published before the batch ended */
 	const char *broken; /* rule the peer broke; NULL = healthy */
 	uint32_t broken_value;
 	struct ring_counters count;
@@ -90,13 +91,16 @@ int ring_init(struct ring *ring, struct ring_half in, struct ring_half out);
 int ring_read(struct ring *ring, void *buffer, uint32_t size,
 	      struct ring_packet *packet);
 bool ring_read_end(struct ring *ring, bool *more);
+/* The same for a caller that comes back by itself before long: the peer is
+ * told not to signal until a ring_read_end(). */
+bool ring_read_pause(struct ring *ring);
 
 /*
  * Writing. A packet is header (the words before the payload, a multiple of 8;
  * none for in-band packets and completions), then payload; either may be
- * empty. Nobody sees it before ring_write_end(), which publishes the batch
- * and returns whether to signal. -EAGAIN: no room; the peer has been asked to
- * signal when there is. -EMSGSIZE: bigger than this ring or RING_MAX_PACKET.
+ * empty. ring_write_end() publishes the batch and returns whether to signal.
+ * -EAGAIN: no room; what was written is published, and the peer has been asked
+ * to signal when there is. -EMSGSIZE: bigger than this ring or RING_MAX_PACKET.
  * -EPROTO: the ring is broken.
  */
 int ring_write(struct ring *ring, uint16_t type, uint16_t flags,

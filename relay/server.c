@@ -325,8 +325,8 @@ static void pass(struct reactor_call *call)
 
 	send_waiting(server);
 	for (unsigned int i = 0; i < PASS_BUDGET; i++) {
-		if (server->out || server->state == DISCONNECTING ||
-		    !take(server, &message))
+		if (server->out || server->hold ||
+		    server->state == DISCONNECTING || !take(server, &message))
 			return;
 		handle(server, &message);
 	}
@@ -362,6 +362,13 @@ int vmbus_server_message(struct vmbus_server *server, uint32_t vp,
 void vmbus_server_room(struct vmbus_server *server)
 {
 	reactor_post(server->config.reactor, &server->pass_call);
+}
+
+void vmbus_server_hold(struct vmbus_server *server, bool hold)
+{
+	server->hold = hold;
+	if (!hold)
+		reactor_post(server->config.reactor, &server->pass_call);
 }
 
 /* Life of the server. */
@@ -420,6 +427,7 @@ static void inspect_channel(struct vmbus_channel_state *st,
 	char text[GUID_TEXT_SIZE];
 
 	inspect_text(out, "state", names[st->state]);
+	inspect_bool(out, "relayed", channel_is_relayed(st));
 	inspect_u64(out, "gpadls", st->gpadls.count);
 	inspect_u64(out, "gpadl_words", st->gpadls.words);
 	if (dev) {
@@ -427,7 +435,7 @@ static void inspect_channel(struct vmbus_channel_state *st,
 		inspect_text(out, "instance", guid_print(&dev->instance, text));
 		inspect_u64(out, "sub_index", st->ch.sub_index);
 	}
-	if (st->state != CHANNEL_OPEN)
+	if (st->state != CHANNEL_OPEN || channel_is_relayed(st))
 		return;
 	inspect_bool(out, "reserved", st->open.reserved);
 	inspect_u64(out, "vp", atomic_load(&st->vp));

@@ -13,6 +13,7 @@
 #ifndef RELAY_SERVER_H
 #define RELAY_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,22 @@ int vmbus_server_signal(struct vmbus_server *server, uint32_t connection,
 
 /* The transport can post again. Any thread. */
 void vmbus_server_room(struct vmbus_server *server);
+
+/* Handles no message of the client until told so again: whoever relays them
+ * has no room for more. Server's reactor. */
+void vmbus_server_hold(struct vmbus_server *server, bool hold);
+
+/* Who answers requests to connect a socket: with vmbus_server_tl_result(), or
+ * by an offer. Without, all are refused. Server's reactor, or before it
+ * runs. */
+void vmbus_server_relay_sockets(struct vmbus_server *server,
+				void (*connect)(void *opaque,
+						const struct guid *endpoint,
+						const struct guid *service),
+				void *opaque);
+void vmbus_server_tl_result(struct vmbus_server *server,
+			    const struct guid *endpoint,
+			    const struct guid *service, uint32_t status);
 
 /* The client is gone without a word (reset): forgets what it posted and closes
  * everything. `done` runs when no memory of it is held any more, which may be

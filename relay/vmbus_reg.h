@@ -21,6 +21,11 @@
 #define VMBUS_MAX_CHANNELS 2047u   /* ids 1..2047: one SINT has 2048 flags */
 #define VMBUS_NO_VP 0xffffffffu	   /* OPEN: no interrupts wanted */
 
+/* Where VTL2 posts what it says in VTL0's place, and where it hears the answer
+ * (VP 0). */
+#define VMBUS_REDIRECT_CONNECTION 0x800074u
+#define VMBUS_REDIRECT_SINT 7
+
 /* HvSignalEvent's connection id of a channel. */
 #define VMBUS_CONNECTION_CHANNEL_MASK 0x00000fffu
 #define VMBUS_CONNECTION_SINT_SHIFT 12

@@ -3,7 +3,8 @@
  * What the files of the VMBus server share: its own view of channels and of
  * the connection. server.c has the messages, connection.c the connection,
  * offer.c the life of offers, channel.c that of an open channel,
- * channel_messages.c what the client says of it, gpadl_messages.c the memory.
+ * channel_messages.c what the client says of it, gpadl_messages.c the memory,
+ * relayed.c all of that for a channel of another bus.
  *
  * Threads: all of it belongs to the server's reactor, except where a field
  * says otherwise.
@@ -68,6 +69,9 @@ struct vmbus_channel_state {
 	struct message_target close_reply;
 	struct guid interface, instance; /* rescinded: of its device */
 
+	bool modifying;	    /* relayed: to modify_vp, an answer is awaited */
+	uint32_t modify_vp;
+
 	/* Sub-channels of a primary. */
 	uint16_t nr_subchannels;
 	_Atomic uint32_t subchannels_wanted; /* set on the channel's reactor */
@@ -88,6 +92,7 @@ struct vmbus_channel_state {
 	/* and from it. */
 	struct reactor_call opened_call, closed_call, broken_call;
 	struct reactor_call subchannels_call;
+	struct reactor_call released_call; /* relayed */
 };
 
 /* The channel whose `member` a call or timer is. */
@@ -128,6 +133,10 @@ struct vmbus_server {
 	uint32_t vp; /* gets our messages */
 	bool offers_requested;
 	bool paused; /* by the client, until it says RESUME */
+	bool hold;   /* see vmbus_server_hold() */
+	void (*tl_connect)(void *opaque, const struct guid *endpoint,
+			   const struct guid *service);
+	void *tl_opaque;
 
 	struct vmbus_device *devices; /* in the order of their offers */
 	struct vmbus_channel_state *free_channels;
@@ -243,10 +252,21 @@ void channel_close_begin(struct vmbus_channel_state *st);
 void channel_closed_by_client(struct vmbus_channel_state *st);
 /* Closes it if it is open, or as soon as it is. */
 void channel_stop(struct vmbus_channel_state *st);
+void channel_set_state(struct vmbus_channel_state *st,
+		       enum channel_state state);
+/* Can the client have its signals, and we ours, as it wants? False with
+ * *refusal filled. */
+bool channel_check_signals(const struct vmbus_channel_state *st,
+			   const struct open_request *request,
+			   struct refusal *refusal);
+/* The channel is, or is no more, in the table of signals. */
+void channel_enter_signals(struct vmbus_channel_state *st, bool enter);
 
 /* channel_messages.c */
 message_handler handle_open_channel, handle_close_channel,
 	handle_modify_channel, handle_open_reserved, handle_close_reserved;
+void channel_send_modify_response(struct vmbus_server *server, uint32_t id,
+				  uint32_t status);
 void channel_send_close_response(struct vmbus_server *server, uint32_t id,
 				 struct message_target to);
 
@@ -256,5 +276,27 @@ message_handler handle_gpadl_header, handle_gpadl_body, handle_gpadl_teardown;
 void gpadl_answer_teardowns(struct vmbus_channel_state *st);
 /* Frees all without a word, but for what a ring is mapped from. */
 void gpadl_forget_unused(struct vmbus_channel_state *st);
+void gpadl_send_created(struct vmbus_server *server, uint32_t channel,
+			uint32_t id, uint32_t status);
+void gpadl_send_torndown(struct vmbus_server *server, uint32_t id);
+/* Takes it out of all lists and frees it. */
+void gpadl_drop(struct vmbus_channel_state *st, struct gpadl *gpadl);
+
+/* relayed.c. State: the channel is relayed. */
+static inline bool channel_is_relayed(const struct vmbus_channel_state *st)
+{
+	return st->ch.device && st->ch.device->relay;
+}
+
+void relayed_gpadl_create(struct vmbus_channel_state *st,
+			  struct gpadl *gpadl);
+void relayed_gpadl_teardown(struct vmbus_channel_state *st,
+			    struct gpadl *gpadl);
+void relayed_open(struct vmbus_channel_state *st,
+		  const struct open_request *request);
+void relayed_close(struct vmbus_channel_state *st);
+void relayed_modify(struct vmbus_channel_state *st, uint32_t vp);
+void relayed_stop(struct vmbus_channel_state *st);
+void relayed_released(struct reactor_call *call);
 
 #endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Messages to the host, theory of operation
+ *
+ * Owns the queue to the host, and the questions that it has not answered.
+ *
+ *	bus_client_post() ---> posted
+ *	      |               ^
+ *	      | no room       | 1 ms later, and again
+ *	      v               |
+ *	    queue ------------+---> 5 s: the connection is no more
+ *
+ * The order is kept: while anything waits, everything waits behind it. The user
+ * is told and asks no more; what it has still to say by then is bounded by its
+ * channels and GPADLs.
+ *
+ * Questions wait in one list in the order they were asked, with one timer for
+ * the first of them, armed while there is any.
+ *
+ * Threads: the bus's reactor. Failure answers: a message that the host will
+ * never take is counted and dropped: the question it was expires.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <pv/log.h>
+
+#include "host_bus_state.h"
+
+LOG_MODULE("host_bus");
+
+#define RETRY_NS 1000000ull
+
+/* 0: posted, or lost for good. */
+static int post(struct bus_client *bus, const void *payload, size_t size)
+{
+	int err = bus->config.transport->post(bus->config.transport_opaque,
+					      bus->connection, payload, size);
+
+	if (err == -EAGAIN)
+		return err;
+	if (err) {
+		bus->count.lost++;
+		log_warn_limited("the host refuses a message of %zu bytes: %s",
+				 size, strerror(-err));
+		return 0;
+	}
+	bus->count.messages_out++;
+	return 0;
+}
+
+static void queue(struct bus_client *bus, const void *message, size_t size)
+{
+	struct host_message *out = calloc(1, sizeof(*out));
+	bool first = !bus->out;
+
+	if (!out) {
+		bus->count.lost++;
+		log_err("no memory for a message of %zu bytes", size);
+		return;
+	}
+	out->size = (uint32_t)size;
+	memcpy(out->payload, message, size);
+	*bus->out_last = out;
+	bus->out_last = &out->next;
+	if (!first)
+		return;
+	bus->out_since = reactor_now();
+	reactor_timer_arm(bus->config.reactor, &bus->retry,
+			  bus->out_since + RETRY_NS);
+	bus->config.user->busy(bus->config.user_opaque, true);
+}
+
+void bus_client_post(struct bus_client *bus, enum vmbus_message_type type,
+		     void *message, size_t size)
+{
+	struct vmbus_header header = { .type = cpu_to_le32(type) };
+
+	memcpy(message, &header, sizeof(header));
+	if (bus->out || post(bus, message, size))
+		queue(bus, message, size);
+}
+
+static void drop_first(struct bus_client *bus)
+{
+	struct host_message *out = bus->out;
+
+	bus->out = out->next;
+	if (!bus->out)
+		bus->out_last = &bus->out;
+	free(out);
+}
+
+static void retry(struct reactor_timer *timer)
+{
+	struct bus_client *bus = (struct bus_client *)((char *)timer -
+					offsetof(struct bus_client, retry));
+
+	while (bus->out && !post(bus, bus->out->payload, bus->out->size)) {
+		drop_first(bus);
+		bus->out_since = reactor_now();
+	}
+	if (!bus->out) {
+		bus->config.user->busy(bus->config.user_opaque, false);
+	} else if (reactor_now() - bus->out_since < HOST_BUS_DEADLINE_NS) {
+		reactor_timer_arm(bus->config.reactor, timer,
+				  reactor_now() + RETRY_NS);
+	} else {
+		log_err("the host takes no messages");
+		bus->count.unanswered++;
+		bus_client_end(bus, -ETIMEDOUT);
+	}
+}
+
+/* ---- questions ---- */
+
+static void arm(struct bus_client *bus)
+{
+	if (bus->questions)
+		reactor_timer_arm(bus->config.reactor, &bus->deadline,
+				  bus->questions->deadline);
+	else
+		reactor_timer_cancel(bus->config.reactor, &bus->deadline);
+}
+
+void bus_client_ask(struct bus_client *bus, struct host_question *question,
+		    struct host_offer_state *offer)
+{
+	bool first;
+
+	bus_client_answered(bus, question);
+	first = !bus->questions;
+	question->offer = offer;
+	question->deadline = reactor_now() + HOST_BUS_DEADLINE_NS;
+	question->next = NULL;
+	question->at = bus->questions_last;
+	*bus->questions_last = question;
+	bus->questions_last = &question->next;
+	if (first)
+		arm(bus);
+}
+
+void bus_client_answered(struct bus_client *bus,
+			 struct host_question *question)
+{
+	bool first = bus->questions == question;
+
+	if (!question->at)
+		return;
+	*question->at = question->next;
+	if (question->next)
+		question->next->at = question->at;
+	else
+		bus->questions_last = question->at;
+	question->at = NULL;
+	if (first)
+		arm(bus);
+}
+
+static void expire(struct reactor_timer *timer)
+{
+	struct bus_client *bus = (struct bus_client *)((char *)timer -
+					offsetof(struct bus_client, deadline));
+	struct host_question *question = bus->questions;
+	struct host_offer_state *offer = question->offer;
+
+	bus->count.unanswered++;
+	bus_client_answered(bus, question);
+	if (offer) {
+		host_offer_lose(offer);
+	} else {
+		log_err("the host does not answer");
+		bus_client_end(bus, -ETIMEDOUT);
+	}
+}
+
+void bus_client_post_forget(struct bus_client *bus)
+{
+	bool busy = bus->out;
+
+	while (bus->out)
+		drop_first(bus);
+	while (bus->questions)
+		bus_client_answered(bus, bus->questions);
+	reactor_timer_cancel(bus->config.reactor, &bus->retry);
+	if (busy)
+		bus->config.user->busy(bus->config.user_opaque, false);
+}
+
+void bus_client_post_init(struct bus_client *bus)
+{
+	bus->out_last = &bus->out;
+	bus->questions_last = &bus->questions;
+	bus->retry.fn = retry;
+	bus->deadline.fn = expire;
+}
