@@ -28,6 +28,10 @@ struct boot_linux {
 	struct acpi_machine acpi;
 };
 
+/* A page of RAM in the hole of the memory map: no guest knows of it, and it can
+ * be used at any time. */
+#define BOOT_LINUX_SPARE_PAGE 0xdf000u
+
 #define BOOT_LINUX_MAX_REGISTERS 20
 
 /* In the order in which they should be set. */

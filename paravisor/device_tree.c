@@ -26,6 +26,9 @@ LOG_MODULE("device tree");
 #define TYPE_PROPERTY "microsoft,igvm-type"
 #define TYPE_VTL0 0u
 
+#define VMBUS_NODE "bus/vmbus"
+#define CONNECTION_PROPERTY "microsoft,message-connection-id"
+
 static int wrong(const char *property, const char *rule, int error)
 {
 	log_err("%s/%s: %s", VTL0_NODE, property, rule);
@@ -231,6 +234,28 @@ static int read_node(int node, struct device_tree *tree)
 	return ret < 0 && ret != -ENOENT ? ret : 0;
 }
 
+/* The kernel's own bus. */
+static int read_vmbus(int dir, struct device_tree *tree)
+{
+	int node = openat(dir, VMBUS_NODE, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	uint8_t id[4];
+	ssize_t len;
+
+	if (node < 0)
+		return errno == ENOENT ? 0 :
+		       wrong(VMBUS_NODE, strerror(errno), -errno);
+	len = read_property(node, CONNECTION_PROPERTY, id, sizeof(id));
+	close(node);
+	if (len == -ENOENT)
+		return 0;
+	if (len >= 0 && len != sizeof(id))
+		return wrong(CONNECTION_PROPERTY, "must be a 32-bit number",
+			     -EINVAL);
+	if (len > 0)
+		tree->vmbus_connection = (uint32_t)big_endian(id, sizeof(id));
+	return len < 0 ? (int)len : 0;
+}
+
 int device_tree_read(const char *root, struct device_tree *tree)
 {
 	int dir, node, ret;
@@ -241,16 +266,20 @@ int device_tree_read(const char *root, struct device_tree *tree)
 			 openat(dir, VTL0_NODE,
 				O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ret = node < 0 ? -errno : 0;
-	if (dir >= 0)
-		close(dir);
 	if (ret) {
 		log_err("%s/%s: %s", root, VTL0_NODE, strerror(-ret));
-		return ret;
+		goto out_close;
 	}
 	ret = read_node(node, tree);
 	close(node);
+	if (!ret)
+		ret = read_vmbus(dir, tree);
 	if (ret)
 		device_tree_free(tree);
+
+out_close:
+	if (dir >= 0)
+		close(dir);
 	return ret;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the boot shim tells the daemon (vtl0_reg.h), read from the kernel's
- * view of the device tree.
+ * What the boot shim tells the daemon (vtl0_reg.h) and the kernel, read from
+ * the kernel's view of the device tree.
  */
 #ifndef DEVICE_TREE_H
 #define DEVICE_TREE_H
@@ -22,6 +22,8 @@ struct device_tree {
 	unsigned int nr_mmio;
 	struct dt_range vtl2_ram;
 	struct dt_range kernel, initrd;
+	/* Where VTL2's VMBus is reached, as the host says; 0: not said. */
+	uint32_t vmbus_connection;
 	/* Allocated; NULL: the property is not there. */
 	char *command_line, *append, *settings;
 };

@@ -16,6 +16,8 @@
  * in DISK_INVALID or DISK_OUT_OF_RANGE, and nothing was copied.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,7 +33,17 @@ struct memory_disk {
 	const struct guest_memory *memory;
 	struct disk_info info;
 	uint8_t *medium;
-	atomic_uint_fast64_t reads, writes, flushes, discards, invalid;
+	_Atomic uint64_t blocks; /* now */
+	atomic_bool gone;
+	pthread_mutex_t lock; /* reservation */
+	struct {
+		uint64_t key; /* 0: not registered */
+		uint8_t type; /* DISK_RESERVED_NONE: not reserved */
+		bool persists;
+		uint32_t generation;
+	} reservation;
+	atomic_uint_fast64_t reads, writes, flushes, discards, compares;
+	atomic_uint_fast64_t verifies, reservations, invalid;
 };
 
 struct disk_queue {
@@ -77,32 +89,66 @@ static bool ranges_good(const struct memory_disk *d,
 	return sum == bytes;
 }
 
+static bool moves_data(uint8_t op)
+{
+	return op == DISK_READ || op == DISK_WRITE || op == DISK_COMPARE;
+}
+
+static bool supports(const struct disk_info *info, uint8_t op)
+{
+	switch (op) {
+	case DISK_DISCARD:
+		return info->discard_granularity;
+	case DISK_WRITE_ZEROES:
+		return info->write_zeroes;
+	case DISK_COMPARE:
+		return info->compare;
+	case DISK_VERIFY:
+		return info->verify;
+	case DISK_RESERVATION:
+		return info->reservation_types;
+	}
+	return true;
+}
+
+static uint8_t flags_of(const struct disk_info *info, uint8_t op)
+{
+	if (op == DISK_WRITE && info->fua)
+		return DISK_FUA;
+	if (op == DISK_WRITE_ZEROES && info->write_zeroes_unmap)
+		return DISK_UNMAP;
+	return 0;
+}
+
 static enum disk_status check(const struct memory_disk *d,
 			      const struct disk_request *req)
 {
-	bool data = req->op == DISK_READ || req->op == DISK_WRITE;
+	bool writes = req->op == DISK_WRITE || req->op == DISK_DISCARD ||
+		      req->op == DISK_WRITE_ZEROES;
 	uint64_t bytes = (uint64_t)req->blocks * d->info.block_size;
+	uint64_t blocks = d->blocks;
 
-	if (req->lba > d->info.blocks ||
-	    req->blocks > d->info.blocks - req->lba)
+	if (req->op >= DISK_NR_OPS)
+		return DISK_INVALID;
+	if (d->gone)
+		return DISK_GONE;
+	if (req->lba > blocks || req->blocks > blocks - req->lba)
 		return DISK_OUT_OF_RANGE;
-	if (req->op != DISK_READ && req->op != DISK_FLUSH && d->info.read_only)
+	if (writes && d->info.read_only)
 		return DISK_READ_ONLY;
-	if (req->flags & ~DISK_FUA ||
-	    (req->flags && (req->op != DISK_WRITE || !d->info.fua)))
+	if (req->flags & ~flags_of(&d->info, req->op))
 		return DISK_INVALID;
-	if (data && (!req->blocks || bytes > d->info.max_transfer))
-		return DISK_INVALID;
-	if (data && req->buffer)
-		return req->nr_ranges ? DISK_INVALID : DISK_OK;
-	if (data)
-		return ranges_good(d, req, bytes) ? DISK_OK : DISK_INVALID;
-	if (req->nr_ranges || req->buffer)
-		return DISK_INVALID;
-	if ((req->op == DISK_DISCARD && !d->info.discard_granularity) ||
-	    (req->op == DISK_WRITE_ZEROES && !d->info.write_zeroes))
+	if (!supports(&d->info, req->op))
 		return DISK_UNSUPPORTED;
-	return DISK_OK;
+	if (req->op == DISK_RESERVATION && !req->reservation)
+		return DISK_INVALID;
+	if (!moves_data(req->op))
+		return req->nr_ranges || req->buffer ? DISK_INVALID : DISK_OK;
+	if (!req->blocks || bytes > d->info.max_transfer)
+		return DISK_INVALID;
+	if (req->buffer)
+		return req->nr_ranges ? DISK_INVALID : DISK_OK;
+	return ranges_good(d, req, bytes) ? DISK_OK : DISK_INVALID;
 }
 
 static void copy(const struct memory_disk *d, const struct disk_request *req)
@@ -126,6 +172,129 @@ static void copy(const struct memory_disk *d, const struct disk_request *req)
 		at += r->len;
 	}
 }
+
+static bool equal(const struct memory_disk *d, const struct disk_request *req)
+{
+	const uint8_t *at = d->medium + req->lba * d->info.block_size;
+	uint8_t part[512];
+
+	if (req->buffer)
+		return !memcmp(at, req->buffer,
+			       (size_t)req->blocks * d->info.block_size);
+	for (unsigned int i = 0; i < req->nr_ranges; i++) {
+		const struct gpa_range *r = &req->ranges[i];
+
+		for (uint32_t done = 0, n; done < r->len; done += n, at += n) {
+			n = r->len - done;
+			n = n < sizeof(part) ? n : sizeof(part);
+			pv_bug(guest_memory_read(d->memory, r->gpa + done,
+						 part, n), r->gpa, r->len);
+			if (memcmp(at, part, n))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- reservations ---- */
+
+static void report(const struct memory_disk *d, struct disk_reservation *r)
+{
+	r->generation = d->reservation.generation;
+	r->persists = d->reservation.persists;
+	r->type = d->reservation.type;
+	r->nr_registrants = d->reservation.key != 0;
+	memset(r->registrant, 0, sizeof(r->registrant));
+	if (!r->nr_registrants)
+		return;
+	r->registrant[0].key = d->reservation.key;
+	r->registrant[0].holder = r->type;
+	r->registrant[0].self = true;
+}
+
+/* Registering: 0 is no key, and the old one has to be right. */
+static enum disk_status enroll(struct memory_disk *d,
+			       const struct disk_reservation *r)
+{
+	bool leaves = r->action == DISK_UNREGISTER;
+	uint64_t old = d->reservation.key;
+
+	if (!leaves && !r->new_key)
+		return DISK_INVALID;
+	if (r->action == DISK_REGISTER ?
+		    old && old != r->new_key && !r->ignore_key :
+		    !old || (old != r->key && !r->ignore_key))
+		return DISK_CONFLICT;
+	d->reservation.key = leaves ? 0 : r->new_key;
+	if (leaves)
+		d->reservation.type = DISK_RESERVED_NONE;
+	if (r->set_persist)
+		d->reservation.persists = r->persist;
+	d->reservation.generation++;
+	return DISK_OK;
+}
+
+static enum disk_status reserve(struct memory_disk *d,
+				const struct disk_reservation *r)
+{
+	uint8_t type = d->reservation.type;
+
+	if (!d->reservation.key || d->reservation.key != r->key)
+		return DISK_CONFLICT;
+	if (r->action != DISK_CLEAR &&
+	    (r->type > DISK_EXCLUSIVE_ACCESS_ALL ||
+	     !(d->info.reservation_types >> r->type & 1)))
+		return DISK_INVALID;
+	switch (r->action) {
+	case DISK_RESERVE:
+		if (type && type != r->type)
+			return DISK_CONFLICT;
+		d->reservation.type = r->type;
+		break;
+	case DISK_RELEASE:
+		if (type && type != r->type)
+			return DISK_INVALID;
+		d->reservation.type = DISK_RESERVED_NONE;
+		break;
+	case DISK_CLEAR:
+		d->reservation.type = DISK_RESERVED_NONE;
+		d->reservation.key = 0;
+		d->reservation.generation++;
+		break;
+	default: /* preempt: of oneself, there is nobody else */
+		if (r->new_key != r->key)
+			return DISK_CONFLICT;
+		if (type)
+			d->reservation.type = r->type;
+		d->reservation.generation++;
+	}
+	return DISK_OK;
+}
+
+static enum disk_status reservation(struct memory_disk *d,
+				    struct disk_reservation *r)
+{
+	enum disk_status status = DISK_OK;
+
+	pthread_mutex_lock(&d->lock);
+	switch (r->action) {
+	case DISK_REGISTER:
+	case DISK_UNREGISTER:
+	case DISK_REPLACE:
+		status = enroll(d, r);
+		break;
+	case DISK_REPORT:
+		report(d, r);
+		break;
+	default:
+		status = r->action > DISK_REPORT ? DISK_INVALID :
+						   reserve(d, r);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return status;
+}
+
+/* ---- requests ---- */
 
 static enum disk_status carry_out(struct memory_disk *d,
 				  const struct disk_request *req)
@@ -154,6 +323,15 @@ static enum disk_status carry_out(struct memory_disk *d,
 		memset(d->medium + req->lba * d->info.block_size, 0,
 		       (size_t)req->blocks * d->info.block_size);
 		return DISK_OK;
+	case DISK_COMPARE:
+		atomic_fetch_add(&d->compares, 1);
+		return equal(d, req) ? DISK_OK : DISK_MISCOMPARE;
+	case DISK_VERIFY:
+		atomic_fetch_add(&d->verifies, 1);
+		return DISK_OK;
+	case DISK_RESERVATION:
+		atomic_fetch_add(&d->reservations, 1);
+		return reservation(d, req->reservation);
 	default:
 		return DISK_UNSUPPORTED;
 	}
@@ -212,7 +390,10 @@ static void queue_close(struct disk_queue *q)
 
 static void get_info(struct disk *disk, struct disk_info *info)
 {
-	*info = ((struct memory_disk *)disk)->info;
+	struct memory_disk *d = (struct memory_disk *)disk;
+
+	*info = d->info;
+	info->blocks = d->blocks;
 }
 
 static void describe(struct disk *disk, struct inspect *out)
@@ -223,6 +404,9 @@ static void describe(struct disk *disk, struct inspect *out)
 	inspect_u64(out, "writes", d->writes);
 	inspect_u64(out, "flushes", d->flushes);
 	inspect_u64(out, "discards", d->discards);
+	inspect_u64(out, "compares", d->compares);
+	inspect_u64(out, "verifies", d->verifies);
+	inspect_u64(out, "reservations", d->reservations);
 	inspect_u64(out, "invalid", d->invalid);
 }
 
@@ -231,7 +415,27 @@ static void close_disk(struct disk *disk)
 	struct memory_disk *d = (struct memory_disk *)disk;
 
 	munmap(d->medium, d->info.blocks * d->info.block_size);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
+}
+
+void disk_memory_resize(struct disk *disk, uint64_t blocks)
+{
+	struct memory_disk *d = (struct memory_disk *)disk;
+
+	pv_bug(blocks > d->info.blocks, blocks, d->info.blocks);
+	d->blocks = blocks;
+	if (disk->event)
+		disk->event(disk, DISK_RESIZED);
+}
+
+void disk_memory_lose(struct disk *disk)
+{
+	struct memory_disk *d = (struct memory_disk *)disk;
+
+	d->gone = true;
+	if (disk->event)
+		disk->event(disk, DISK_LOST);
 }
 
 static const struct disk_ops memory_disk_ops = {
@@ -254,6 +458,8 @@ struct disk *disk_memory_create(const struct guest_memory *memory,
 	d->disk.ops = &memory_disk_ops;
 	d->memory = memory;
 	d->info = *info;
+	d->blocks = info->blocks;
+	pthread_mutex_init(&d->lock, NULL);
 	d->medium = mmap(NULL, info->blocks * info->block_size,
 			 PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -10,6 +10,7 @@ static const char *const texts[DISK_NR_STATUS] = {
 	[DISK_MEDIUM_READ] = "unrecovered read error",
 	[DISK_MEDIUM_WRITE] = "write fault",
 	[DISK_PROTECTION] = "protection information mismatch",
+	[DISK_MISCOMPARE] = "data differ",
 	[DISK_CONFLICT] = "reservation conflict",
 	[DISK_NOT_READY] = "not ready",
 	[DISK_NO_SPACE] = "no space left on the device",

@@ -2,8 +2,9 @@
 /*
  * Guest emulation transport, theory of operation
  *
- * Owns: a short queue of notifications, and the difference between the host's
- * wall clock and our monotonic one. States of the transport:
+ * Owns: a short queue of notifications, the difference between the host's wall
+ * clock and our monotonic one, and one change of settings. States of the
+ * transport:
  *
  *	(start) -> asked --VERSION accepted--> accepted
  *	absent     |                             |
@@ -20,9 +21,13 @@
  * The first end of a guest counts; what it does afterwards (other VPs run for
  * a moment) is logged and dropped, until again().
  *
+ * A change of settings is put together (get_settings.c), handed to who applies
+ * it, and answered once; the protocol gives an answer no name, so there is one
+ * change at a time, and what a host sends meanwhile is refused without one.
+ *
  * Threads: reports come from VP threads, messages on the pipe's reactor; one
- * lock covers both. It is a leaf: nothing is called under it but the pipe and
- * reactor_post().
+ * lock covers both. It is a leaf: nothing is called under it but the pipe,
+ * settings() and reactor_post().
  */
 #include <errno.h>
 #include <string.h>
@@ -94,8 +99,9 @@ static void drop_all(struct get_notify *get, const char *why)
 		return;
 	log_warn("%s; the host learns nothing about the guest", why);
 	get->gone = true;
-	get->dropped += get->count;
+	get->dropped += get->count + !!get->completed_size;
 	get->count = 0;
+	get->completed_size = 0;
 }
 
 static bool must_wait(const struct get_notify *get,
@@ -106,6 +112,11 @@ static bool must_wait(const struct get_notify *get,
 
 static void flush(struct get_notify *get)
 {
+	if (get->completed_size &&
+	    !pipe_send(get->pipe, get->completed, get->completed_size)) {
+		get->completed_size = 0;
+		get->sent++;
+	}
 	while (get->accepted && get->count) {
 		struct get_queued *n =
 			&get->queue[get->head % GET_NOTIFY_QUEUE];
@@ -320,6 +331,71 @@ static void time_answered(struct get_notify *get, const void *message,
 	get->time_known = true;
 }
 
+/* The lock is held. */
+static void complete_settings(struct get_notify *get, const char *error)
+{
+	struct get_modify_settings_completed message = {
+		.header = header_of(GET_HOST_NOTIFICATION,
+				    GET_MODIFY_SETTINGS_COMPLETED),
+		.status = cpu_to_le32(error ? 1 : 0),
+	};
+	size_t len = error ? strnlen(error, GET_RESULT_MAX) : 0;
+
+	get_settings_clear(&get->update);
+	get->applying = false;
+	if (get->gone) {
+		get->dropped++;
+		return;
+	}
+	message.result_size = cpu_to_le32(len);
+	memcpy(get->completed, &message, sizeof(message));
+	if (len)
+		memcpy(get->completed + sizeof(message), error, len);
+	get->completed_size = (uint16_t)(sizeof(message) + len);
+	flush(get);
+}
+
+void get_notify_settings_done(struct get_notify *get, const char *error)
+{
+	get_notify_lock(get);
+	pv_bug(!get->applying, get->applying, true);
+	if (error)
+		log_warn("new settings refused: %s", error);
+	else
+		log_info("new settings hold");
+	complete_settings(get, error);
+	get_notify_unlock(get);
+}
+
+static void settings_came(struct get_notify *get, uint16_t id,
+			  const void *message, size_t size)
+{
+	struct get_settings aside = { 0 };
+	const char *wrong;
+
+	if (get->applying || get->skipping) {
+		get->skipping = !get_settings_piece(&aside, id, message, size);
+		get_settings_clear(&aside);
+		get->refused++;
+		log_warn_limited("settings came while others are applied; "
+				 "not looked at");
+		return;
+	}
+	if (!get_settings_piece(&get->update, id, message, size))
+		return;
+	wrong = get->update.wrong;
+	if (!wrong && !get->settings)
+		wrong = "settings: none are taken while the guest runs";
+	if (wrong) {
+		get->refused++;
+		log_warn_limited("the host breaks a rule: %s", wrong);
+		complete_settings(get, wrong);
+		return;
+	}
+	get->applying = true;
+	get->settings(get->settings_opaque, get->update.text, get->update.len);
+}
+
 static void received(struct pipe_user *user, const void *message, size_t size)
 {
 	struct get_notify *get = get_of_user(user);
@@ -341,8 +417,13 @@ static void received(struct pipe_user *user, const void *message, size_t size)
 		   header.type == GET_HOST_RESPONSE &&
 		   le16_to_cpu(header.id) == GET_TIME) {
 		time_answered(get, message, size);
+	} else if (header.version == GET_HEADER_VERSION &&
+		   header.type == GET_GUEST_NOTIFICATION && get->accepted &&
+		   (le16_to_cpu(header.id) == GET_MODIFY_SETTINGS ||
+		    le16_to_cpu(header.id) == GET_MODIFY_SETTINGS_REV1)) {
+		settings_came(get, le16_to_cpu(header.id), message, size);
 	} else {
-		/* Guest notifications are requests that we do not serve. */
+		/* Other guest notifications are not served. */
 		get->refused++;
 		log_warn_limited("message type %u id %u is not known",
 				 header.type, le16_to_cpu(header.id));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The daemon's end of the guest emulation transport (get_reg.h): reports of
- * the guest's end to the host, and the host's wall clock.
+ * the guest's end to the host, the host's wall clock, and settings that the
+ * host changes while the guest runs.
  *
  * It implements pv/host_notify.h on a message pipe.
  *
@@ -20,6 +21,8 @@
 #include <pv/host_notify.h>
 #include <pv/message_pipe.h>
 #include <pv/reactor.h>
+
+#include "get_settings.h"
 
 /* The biggest notification that waits. */
 #define GET_NOTIFY_MESSAGE 64u
@@ -49,6 +52,22 @@ struct get_notify {
 	struct reactor_timer drain_timer;
 	bool time_known;
 	int64_t clock_offset;	 /* CLOCK_MONOTONIC to Unix time, ns */
+
+	/*
+	 * New settings came: set between get_notify_init() and _start(), NULL:
+	 * none are taken. It runs on the transport's reactor and under our
+	 * lock, so it calls nothing here: it notes the text and posts a call
+	 * that does the work and ends in get_notify_settings_done(). Until
+	 * then the text stays as it is; it is `len` bytes, not terminated.
+	 */
+	void (*settings)(void *opaque, const char *json, size_t len);
+	void *settings_opaque;
+	struct get_settings update;
+	bool applying;		 /* settings() was called */
+	bool skipping;		 /* pieces that came meanwhile */
+	uint16_t completed_size; /* of the answer that waits; 0: none */
+	uint8_t completed[sizeof(struct get_modify_settings_completed) +
+			  GET_RESULT_MAX];
 	uint64_t sent, received, refused, dropped;
 };
 
@@ -67,6 +86,10 @@ void get_notify_drain_on(struct get_notify *get, struct reactor *reactor);
 /* Port 0..31 has bytes of the guest that are not out yet, or has no more. Any
  * thread, under any lock but ours. */
 void get_notify_busy(struct get_notify *get, unsigned int port, bool busy);
+
+/* The answer to settings(): NULL when they hold, else one line for the host,
+ * of which GET_RESULT_MAX bytes are sent. Any thread, not under our lock. */
+void get_notify_settings_done(struct get_notify *get, const char *error);
 
 /* Around every call into the pipe (message_pipe_run() and its kin). */
 void get_notify_lock(struct get_notify *get);

@@ -10,7 +10,8 @@
  * Arithmetic is arranged so that no sum can wrap: an address is first placed
  * inside a range, then the length is compared with what is left of it.
  *
- * This file is where `__guest` pointers are made and where they are
+ * This file is where `__guest` pointers are made; it and the copies through a
+ * hold, which the header has because a ring lives on them, are where they are
  * dereferenced. Copies are memcpy(): the bytes may change under it, which is
  * why everyone else only ever sees the copy. Aligned words are copied by one
  * load or store, because ring indexes must not tear.
@@ -113,10 +114,14 @@ int guest_memory_write(const struct guest_memory *gm, uint64_t gpa,
 
 bool guest_memory_good(const struct guest_memory *gm, struct gpa_range range)
 {
-	uint64_t left;
+	for (unsigned int i = 0; i < gm->nr_ranges; i++) {
+		/* Wraps below the range, to more than any size. */
+		uint64_t offset = range.gpa - gm->range[i].gpa;
 
-	return !range.len ||
-	       (find(gm, range.gpa, &left) && left >= range.len);
+		if (offset < gm->range[i].size)
+			return range.len <= gm->range[i].size - offset;
+	}
+	return !range.len;
 }
 
 int guest_memory_hold(struct guest_memory *gm, struct gpa_range range,
@@ -142,41 +147,4 @@ void guest_memory_drop(struct guest_memory *gm, struct guest_hold *hold)
 	pv_bug(before == 0 || !hold->va, before, (uintptr_t)gm);
 	hold->va = NULL;
 	hold->len = 0;
-}
-
-static uint8_t *inside(const struct guest_hold *hold, uint32_t offset,
-		       uint32_t len)
-{
-	pv_bug(offset > hold->len || len > hold->len - offset, offset, len);
-	return (__guest_force uint8_t *)hold->va + offset;
-}
-
-void guest_hold_read(const struct guest_hold *hold, uint32_t offset, void *to,
-		     uint32_t len)
-{
-	const uint8_t *from = inside(hold, offset, len);
-
-	if (len == 4 && (uintptr_t)from % 4 == 0) {
-		uint32_t word = __atomic_load_n((const uint32_t *)from,
-						__ATOMIC_ACQUIRE);
-
-		memcpy(to, &word, 4);
-	} else {
-		memcpy(to, from, len);
-	}
-}
-
-void guest_hold_write(const struct guest_hold *hold, uint32_t offset,
-		      const void *from, uint32_t len)
-{
-	uint8_t *to = inside(hold, offset, len);
-
-	if (len == 4 && (uintptr_t)to % 4 == 0) {
-		uint32_t word;
-
-		memcpy(&word, from, 4);
-		__atomic_store_n((uint32_t *)to, word, __ATOMIC_RELEASE);
-	} else {
-		memcpy(to, from, len);
-	}
 }

@@ -13,7 +13,9 @@
  *	      |  bytes of COM1/2    |  holds, reactors
  *	serial clients on the host's VMBus; guest emulation transport: its end
  *
- *	storvsp <- SCSI <- disks: NVMe namespaces
+ *	storage (main_storage.c): storvsp <- SCSI <- disks
+ *	NICs (main_nic.c): netvsp <- vports, taps
+ *	relay (main_relay.c): the host's own devices for VTL0
  *
  * Threads: main() itself, which builds all, waits for devices and then serves
  * inspect, and one per VP. What touches objects of the server or the chipset's
@@ -25,7 +27,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <semaphore.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +38,9 @@
 
 #include <pv/log.h>
 
-#include "nvme/nvme.h"
 #include "relay/message_pipe.h"
 #include "relay/serial.h"
 #include "relay/server.h"
-#include "relay/storvsp.h"
 #include "relay/vmbus_reg.h"
 
 #include "boot_linux.h"
@@ -49,6 +50,9 @@
 #include "get_notify.h"
 #include "host_channel.h"
 #include "log_sink.h"
+#include "main_nic.h"
+#include "main_relay.h"
+#include "main_storage.h"
 #include "partition.h"
 #include "reactor.h"
 #include "settings.h"
@@ -59,11 +63,6 @@ LOG_MODULE("paravisor");
 /* Connections that a guest's kernel posts to: version 5.0 and later say 4. */
 #define CONNECTION_OLD 1u
 #define CONNECTION_NEW 4u
-/* For a device that VTL2's kernel is still bringing up, and for a first read
- * of it. */
-#define DEVICE_WAIT_MS 10000u
-#define SELF_TEST_SECONDS 10
-
 /* A channel of the host's bus with a message pipe on it. */
 struct host_pipe {
 	struct host_channel channel;
@@ -96,8 +95,12 @@ static struct daemon {
 	struct host_pipe get_host;
 	struct vmbus_server *vmbus;
 	struct inspect_entry vmbus_inspect;
-	struct disk *disk[SETTINGS_MAX_CONTROLLERS][SETTINGS_MAX_LUNS];
-	struct storvsp *storvsp[SETTINGS_MAX_CONTROLLERS];
+	/* NULL until VTL0 has what it starts with: then updates can come. */
+	struct storage *_Atomic storage;
+	/* An update of the settings, from the host's message to the answer. */
+	const char *update;
+	size_t update_size;
+	struct reactor_call update_call;
 } self;
 
 /* ---- VTL0's images ---- */
@@ -236,6 +239,70 @@ static void start_com(struct daemon *d, unsigned int n)
 		com_gone(com);
 }
 
+/* ---- settings ---- */
+
+static void take_log_levels(const struct settings *settings)
+{
+	for (unsigned int i = 0; i < settings->nr_modules; i++)
+		log_set_level(settings->module[i].name,
+			      settings->module[i].level);
+}
+
+/* A thread of its own: devices are waited for. */
+static void *update_thread(void *opaque)
+{
+	struct daemon *d = opaque;
+	struct settings *settings = calloc(1, sizeof(*settings));
+	char error[SETTINGS_ERROR_SIZE] = "out of memory";
+	int ret = -ENOMEM;
+
+	if (settings)
+		ret = settings_parse(d->update, d->update_size, settings,
+				     error);
+	if (!ret && !settings_same_nics(settings, &d->settings)) {
+		snprintf(error, sizeof(error),
+			 "/nics: cannot change while VTL0 runs");
+		log_err("%s", error);
+		ret = -EBUSY;
+	}
+	if (!ret)
+		ret = storage_apply(d->storage, settings, error);
+	if (!ret) {
+		take_log_levels(settings);
+		log_info("new settings hold");
+	}
+	free(settings);
+	get_notify_settings_done(&d->get, ret ? error : NULL);
+	return NULL;
+}
+
+static void start_update(struct reactor_call *call)
+{
+	struct daemon *d = &self;
+	pthread_t thread;
+	int ret;
+
+	(void)call;
+	if (!d->storage) {
+		get_notify_settings_done(&d->get, "/: VTL0 was not started");
+		return;
+	}
+	ret = pthread_create(&thread, NULL, update_thread, d);
+	if (ret)
+		get_notify_settings_done(&d->get, strerror(ret));
+	else
+		pthread_detach(thread);
+}
+
+static void settings_came(void *opaque, const char *json, size_t len)
+{
+	struct daemon *d = opaque;
+
+	d->update = json;
+	d->update_size = len;
+	reactor_post(d->partition.vp[0].reactor, &d->update_call);
+}
+
 /* ---- guest emulation transport ---- */
 
 static void get_signalled(void *opaque)
@@ -264,6 +331,9 @@ static void start_get(struct daemon *d)
 
 	get_notify_init(&d->get);
 	get_notify_drain_on(&d->get, d->partition.vp[0].reactor);
+	d->get.settings = settings_came;
+	d->get.settings_opaque = d;
+	d->update_call.fn = start_update;
 	d->partition.host = &d->get.host;
 	ret = host_pipe_open(&d->get_host, "get", &interface, &instance,
 			     &d->get.user);
@@ -441,152 +511,6 @@ static int start_vmbus(struct daemon *d)
 	return 0;
 }
 
-/* ---- storage ---- */
-
-/* A disk's first read, which shows whether the device reaches VTL0's memory;
- * main() waits for it. */
-struct self_test {
-	struct reactor *reactor;
-	struct disk *disk;
-	struct disk_queue *queue;
-	uint64_t gpa;
-	int error;
-	bool zero_copy;
-	sem_t done;
-};
-
-static void self_test_done(void *arg, bool zero_copy)
-{
-	struct self_test *t = arg;
-
-	t->disk->ops->queue_close(t->queue);
-	t->zero_copy = zero_copy;
-	sem_post(&t->done);
-}
-
-static void self_test_start(void *arg)
-{
-	struct self_test *t = arg;
-
-	t->error = t->disk->ops->queue_open(t->disk, t->reactor, 1, &t->queue);
-	if (t->error)
-		return;
-	t->error = nvme_self_test(t->queue, t->gpa, self_test_done, t);
-	if (t->error)
-		t->disk->ops->queue_close(t->queue);
-}
-
-static int test_disk(struct daemon *d, struct disk *disk)
-{
-	/* Lives on when nobody waits for it any more. */
-	struct self_test *t = calloc(1, sizeof(*t));
-	struct timespec deadline;
-	int ret;
-
-	if (!t)
-		return -ENOMEM;
-	t->reactor = d->partition.vp[0].reactor;
-	t->disk = disk;
-	t->gpa = d->partition.memory.range[0].gpa;
-	sem_init(&t->done, 0, 0);
-	reactor_run(t->reactor, self_test_start, t);
-	ret = t->error;
-	if (ret) {
-		free(t);
-		return ret;
-	}
-	clock_gettime(CLOCK_REALTIME, &deadline);
-	deadline.tv_sec += SELF_TEST_SECONDS;
-	while ((ret = sem_timedwait(&t->done, &deadline)) && errno == EINTR)
-		;
-	if (ret) {
-		log_err("the disk does not answer its first read");
-		return -ETIMEDOUT;
-	}
-	log_info("disk: %s", t->zero_copy ? "data go without a copy" :
-					    "data are copied");
-	free(t);
-	return 0;
-}
-
-/* Main thread: opening waits for the device. VTL0 does not run yet. */
-static int open_disks(struct daemon *d)
-{
-	for (unsigned int c = 0; c < d->settings.nr_controllers; c++) {
-		const struct settings_controller *sc =
-			&d->settings.controller[c];
-
-		for (unsigned int l = 0; l < sc->nr_luns; l++) {
-			struct nvme_config config = {
-				.device = sc->lun[l].nvme_device,
-				.nsid = sc->lun[l].nsid,
-				.read_only = sc->lun[l].read_only,
-				.wait_ms = DEVICE_WAIT_MS,
-			};
-			int ret = nvme_open(&config, &d->partition.memory,
-					    &d->disk[c][l]);
-
-			if (!ret)
-				ret = test_disk(d, d->disk[c][l]);
-			if (ret) {
-				log_err("/storage/%u/luns/%u: %s", c, l,
-					strerror(-ret));
-				return ret;
-			}
-		}
-	}
-	return 0;
-}
-
-static int offer_controller(struct daemon *d, unsigned int c)
-{
-	const struct settings_controller *sc = &d->settings.controller[c];
-	struct storvsp_lun_config *luns = calloc(SETTINGS_MAX_LUNS,
-						 sizeof(*luns));
-	struct storvsp_config config = {
-		.instance = sc->instance,
-		.order = (uint16_t)c,
-		.queue_depth = sc->queue_depth,
-		.max_subchannels = sc->sub_channels,
-		.memory = &d->partition.memory,
-		.nr_luns = sc->nr_luns,
-		.luns = luns,
-	};
-
-	int ret;
-
-	if (!luns)
-		return -ENOMEM;
-	for (unsigned int l = 0; l < sc->nr_luns; l++) {
-		const struct settings_lun *sl = &sc->lun[l];
-		struct scsi_identity *id = &luns[l].identity;
-
-		luns[l].number = sl->lun;
-		luns[l].read_only = sl->read_only;
-		luns[l].disk = d->disk[c][l];
-		strcpy(id->vendor, sl->vendor);
-		strcpy(id->product, sl->product);
-		strcpy(id->revision, sl->revision);
-		strcpy(id->serial, sl->serial);
-	}
-	ret = storvsp_create(d->vmbus, &config, &d->storvsp[c]);
-	free(luns);
-	return ret;
-}
-
-static int offer_storage(struct daemon *d)
-{
-	for (unsigned int c = 0; c < d->settings.nr_controllers; c++) {
-		int ret = offer_controller(d, c);
-
-		if (ret) {
-			log_err("/storage/%u: %s", c, strerror(-ret));
-			return ret;
-		}
-	}
-	return 0;
-}
-
 /* ---- VTL0's life ---- */
 
 static void devices_quiet(void *opaque)
@@ -666,13 +590,38 @@ static void start_platform(void *arg)
 	step->result = start_vmbus(step->daemon);
 }
 
-static void start_vtl0(void *arg)
+/* Waits for devices; VTL0 does not run yet. */
+static int start_storage(struct daemon *d)
 {
-	struct start_step *step = arg;
+	const struct storage_config config = {
+		.memory = &d->partition.memory,
+		.server = d->vmbus,
+		.reactor = d->partition.vp[0].reactor,
+		.spare_gpa = BOOT_LINUX_SPARE_PAGE,
+	};
+	char error[SETTINGS_ERROR_SIZE];
+	struct storage *storage = storage_create(&config);
+	int ret;
 
-	step->result = offer_storage(step->daemon);
-	if (!step->result)
-		partition_run(&step->daemon->partition);
+	if (!storage)
+		return -ENOMEM;
+	ret = storage_apply(storage, &d->settings, error);
+	if (!ret)
+		atomic_store(&d->storage, storage);
+	return ret;
+}
+
+static int start_nics(struct daemon *d)
+{
+	const struct nics_config config = {
+		.memory = &d->partition.memory,
+		.server = d->vmbus,
+		.reactor = d->partition.vp[0].reactor,
+		.nr_vps = d->partition.nr_vps,
+	};
+	char error[SETTINGS_ERROR_SIZE];
+
+	return nics_start(&config, &d->settings, error);
 }
 
 static void start_all(struct daemon *d)
@@ -690,11 +639,19 @@ static void start_all(struct daemon *d)
 		return;
 	}
 	if (!step.result)
-		step.result = open_disks(d);
+		step.result = start_nics(d);
 	if (!step.result)
-		reactor_run(vp0, start_vtl0, &step);
-	if (!step.result)
+		step.result = start_storage(d);
+	if (!step.result) {
+		relay_start(&(struct relay_config){
+			.server = d->vmbus,
+			.reactor = vp0,
+			.connection = d->tree.vmbus_connection,
+			.settings = &d->settings,
+		});
+		partition_run(&d->partition);
 		return;
+	}
 	log_err("VTL0 is not started: %s", strerror(-step.result));
 	d->get.host.ops->started(&d->get.host, step.result);
 }
@@ -712,10 +669,9 @@ static void take_settings(struct daemon *d)
 	static const char none[] = "{\"version\":1}";
 	const char *json = d->tree.settings ? d->tree.settings : none;
 
-	d->settings_good = !settings_parse(json, strlen(json), &d->settings);
-	for (unsigned int i = 0; i < d->settings.nr_modules; i++)
-		log_set_level(d->settings.module[i].name,
-			      d->settings.module[i].level);
+	d->settings_good = !settings_parse(json, strlen(json), &d->settings,
+					   NULL);
+	take_log_levels(&d->settings);
 }
 
 int main(void)

@@ -216,6 +216,55 @@ int mshv_set_own_register(struct mshv *m, uint32_t name, uint64_t value)
 	return own_register_result(ret, name, status);
 }
 
+/* ---- messages ---- */
+
+int mshv_sint_open(void)
+{
+	struct mshv_sint_mask unmask = { 0 };
+	int fd = open_device("/dev/mshv_sint"), ret;
+
+	if (fd < 0)
+		return fd;
+	if (!fcntl(fd, F_SETFL, O_NONBLOCK) &&
+	    !ioctl(fd, MSHV_SINT_PAUSE_MESSAGE_STREAM, &unmask))
+		return fd;
+	ret = -errno;
+	log_err("messages of the host: %s", strerror(-ret));
+	close(fd);
+	return ret;
+}
+
+int mshv_sint_read(int fd, struct hv_message *message)
+{
+	ssize_t n = read(fd, message, sizeof(*message));
+
+	if (n < 0)
+		return -errno;
+	return n == sizeof(*message) ? 0 : -EPIPE;
+}
+
+int mshv_sint_post(int fd, uint32_t connection, uint32_t type,
+		   const void *payload, size_t size)
+{
+	struct mshv_vtl_sint_post_msg post = {
+		.message_type = type,
+		.connection_id = connection,
+		.payload_size = (uint32_t)size,
+		.payload_ptr = (uintptr_t)payload,
+	};
+	/* What the hypervisor refuses comes back as its positive status. */
+	int status = ioctl(fd, MSHV_SINT_POST_MESSAGE, &post);
+
+	if (status < 0)
+		return -errno;
+	if (status == HV_STATUS_INSUFFICIENT_BUFFERS)
+		return -EAGAIN;
+	if (status)
+		log_warn_limited("message to connection %#x: hypervisor status"
+				 " %#x", connection, status);
+	return status ? -EIO : 0;
+}
+
 /* ---- a VP ---- */
 
 int mshv_vp_open(struct mshv *m, unsigned int cpu, struct mshv_vp *vp)

@@ -71,6 +71,17 @@ int mshv_hypercall(struct mshv *m, uint16_t code, uint16_t reps,
 int mshv_get_own_register(struct mshv *m, uint32_t name, uint64_t *value);
 int mshv_set_own_register(struct mshv *m, uint32_t name, uint64_t value);
 
+/* ---- messages between this VTL and its host, besides the kernel's ---- */
+
+/* A descriptor that becomes readable with the messages of VP 0's SINT for the
+ * host, and which lets them come; or -errno, logged. */
+int mshv_sint_open(void);
+/* 0; -EAGAIN: there is none; -EPIPE: none will come; -errno. */
+int mshv_sint_read(int fd, struct hv_message *message);
+/* 0; -EAGAIN: no room at the host; -EIO: refused, logged; -errno. */
+int mshv_sint_post(int fd, uint32_t connection, uint32_t type,
+		   const void *payload, size_t size);
+
 /* ---- a VP; all on its own thread, pinned to its CPU ---- */
 
 /* Maps the VP's pages. VP index and CPU number are the same. */

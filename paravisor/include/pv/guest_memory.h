@@ -27,6 +27,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include <pv/log.h>
 
 #ifdef __CHECKER__
 #define __guest __attribute__((noderef, address_space(__guest)))
@@ -83,9 +86,50 @@ bool guest_memory_good(const struct guest_memory *gm, struct gpa_range range);
 
 /* Copies through a hold; offset + len must lie inside it (a bug of ours if
  * not). Aligned 4-byte loads and stores are single accesses. */
-void guest_hold_read(const struct guest_hold *hold, uint32_t offset, void *to,
-		     uint32_t len);
-void guest_hold_write(const struct guest_hold *hold, uint32_t offset,
-		      const void *from, uint32_t len);
+static inline void guest_hold_read(const struct guest_hold *hold,
+				   uint32_t offset, void *to, uint32_t len);
+static inline void guest_hold_write(const struct guest_hold *hold,
+				    uint32_t offset, const void *from,
+				    uint32_t len);
+
+/* ---- private ---- */
+
+static inline uint8_t *guest_hold_inside(const struct guest_hold *hold,
+					 uint32_t offset, uint32_t len)
+{
+	pv_bug(offset > hold->len || len > hold->len - offset, offset, len);
+	return (__guest_force uint8_t *)hold->va + offset;
+}
+
+static inline void guest_hold_read(const struct guest_hold *hold,
+				   uint32_t offset, void *to, uint32_t len)
+{
+	const uint8_t *from = guest_hold_inside(hold, offset, len);
+
+	if (len == 4 && (uintptr_t)from % 4 == 0) {
+		uint32_t word = __atomic_load_n((const uint32_t *)from,
+						__ATOMIC_ACQUIRE);
+
+		memcpy(to, &word, 4);
+	} else {
+		memcpy(to, from, len);
+	}
+}
+
+static inline void guest_hold_write(const struct guest_hold *hold,
+				    uint32_t offset, const void *from,
+				    uint32_t len)
+{
+	uint8_t *to = guest_hold_inside(hold, offset, len);
+
+	if (len == 4 && (uintptr_t)to % 4 == 0) {
+		uint32_t word;
+
+		memcpy(&word, from, 4);
+		__atomic_store_n((uint32_t *)to, word, __ATOMIC_RELEASE);
+	} else {
+		memcpy(to, from, len);
+	}
+}
 
 #endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The disk of a LUN, theory of operation
+ *
+ * Owns nothing: the disk belongs to the caller, devices of a stripe to the
+ * stripe. Devices are opened one after the other; each reads its first block
+ * twice, through a copy and without (the self-test), before anything stands on
+ * it.
+ *
+ * Threads: opening is done on a thread that may wait; the self-test runs on the
+ * reactor that is given.
+ *
+ * Failure answers: what was opened is closed, and the reason says which part
+ * of the settings it was.
+ */
+#include <errno.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <pv/log.h>
+
+#include "nvme/block_device.h"
+#include "nvme/nvme.h"
+#include "nvme/stripe.h"
+
+#include "main_disk.h"
+
+LOG_MODULE("disk");
+
+#define SELF_TEST_SECONDS 10
+#define NS_PER_MS 1000000ull
+
+/* ---- the self-test ---- */
+
+struct self_test {
+	struct reactor *reactor;
+	struct disk *disk;
+	struct disk_queue *queue;
+	uint64_t gpa;
+	int error;
+	bool zero_copy;
+	sem_t done;
+};
+
+static void self_test_done(void *arg, bool zero_copy)
+{
+	struct self_test *t = arg;
+
+	t->disk->ops->queue_close(t->queue);
+	t->zero_copy = zero_copy;
+	sem_post(&t->done);
+}
+
+static void self_test_start(void *arg)
+{
+	struct self_test *t = arg;
+
+	t->error = t->disk->ops->queue_open(t->disk, t->reactor, 1, &t->queue);
+	if (t->error)
+		return;
+	t->error = disk_self_test(t->queue, t->gpa, self_test_done, t);
+	if (t->error)
+		t->disk->ops->queue_close(t->queue);
+}
+
+static int self_test(const struct main_disk_config *config, struct disk *disk)
+{
+	/* Lives on when nobody waits for it any more. */
+	struct self_test *t = calloc(1, sizeof(*t));
+	struct timespec deadline;
+	int ret;
+
+	if (!t)
+		return -ENOMEM;
+	t->reactor = config->reactor;
+	t->disk = disk;
+	t->gpa = config->spare_gpa;
+	sem_init(&t->done, 0, 0);
+	reactor_run(t->reactor, self_test_start, t);
+	ret = t->error;
+	if (ret) {
+		free(t);
+		return ret;
+	}
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += SELF_TEST_SECONDS;
+	while ((ret = sem_timedwait(&t->done, &deadline)) && errno == EINTR)
+		;
+	if (ret) {
+		log_err("the disk does not answer its first read");
+		return -ETIMEDOUT;
+	}
+	log_info("disk: %s", t->zero_copy ? "data go without a copy" :
+					    "data are copied");
+	free(t);
+	return 0;
+}
+
+/* ---- devices ---- */
+
+static uint32_t ms_left(const struct main_disk_config *config)
+{
+	uint64_t now = reactor_now();
+
+	return now < config->deadline ?
+		       (uint32_t)((config->deadline - now) / NS_PER_MS) : 0;
+}
+
+static int open_nvme(const struct main_disk_config *config,
+		     const struct settings_device *device, struct disk **disk)
+{
+	struct nvme_config nvme = {
+		.device = device->device,
+		.nsid = device->unit,
+		.read_only = config->lun->read_only || config->lun->dvd,
+		.wait_ms = ms_left(config),
+	};
+
+	memcpy(nvme.host_id, config->settings->machine_id.b,
+	       sizeof(nvme.host_id));
+	return nvme_open(&nvme, config->memory, disk);
+}
+
+static int open_scsi(const struct main_disk_config *config,
+		     const struct settings_device *device, struct disk **disk)
+{
+	const struct block_device_config scsi = {
+		.controller = device->device,
+		.lun = device->unit,
+		.read_only = config->lun->read_only || config->lun->dvd,
+		.wait_ms = ms_left(config),
+	};
+
+	return block_device_open(&scsi, config->memory, disk);
+}
+
+/* The rest of the JSON pointer, to device `i` of the LUN. */
+static void point_to(const struct main_disk_config *config, unsigned int i,
+		     char *why)
+{
+	const struct settings_lun *lun = config->lun;
+	size_t len = (size_t)snprintf(why, SETTINGS_ERROR_SIZE, "/backend%s",
+				      lun->dvd ? "/iso" : "");
+
+	if (lun->nr_devices > 1)
+		len += (size_t)snprintf(why + len, SETTINGS_ERROR_SIZE - len,
+					"/stripe/of/%u", i);
+	snprintf(why + len, SETTINGS_ERROR_SIZE - len, "/%s",
+		 config->settings->device[lun->first_device + i].kind ==
+				 SETTINGS_NVME ? "nvme" : "scsi");
+}
+
+static void explain(char *why, int err)
+{
+	size_t len = strlen(why);
+
+	snprintf(why + len, SETTINGS_ERROR_SIZE - len, ": %s",
+		 err == -ETIMEDOUT ? "no such device, or it does not answer" :
+				     strerror(-err));
+}
+
+static int open_device(const struct main_disk_config *config, unsigned int i,
+		       struct disk **opened)
+{
+	const struct settings_device *device =
+		&config->settings->device[config->lun->first_device + i];
+	int err = device->kind == SETTINGS_NVME ?
+			  open_nvme(config, device, opened) :
+			  open_scsi(config, device, opened);
+
+	if (err)
+		return err;
+	err = self_test(config, *opened);
+	if (err)
+		(*opened)->ops->close(*opened);
+	return err;
+}
+
+/* ---- the whole ---- */
+
+static int open_stripe(const struct main_disk_config *config,
+		       struct stripe_config *stripe, struct disk **disk,
+		       char *why)
+{
+	int err;
+
+	stripe->chunk_kib = config->lun->chunk_kib;
+	err = stripe_open(stripe, disk);
+	if (!err)
+		return 0;
+	snprintf(why, SETTINGS_ERROR_SIZE, "/backend%s/stripe/of: %s",
+		 config->lun->dvd ? "/iso" : "",
+		 err == -EINVAL ? "the devices must have blocks of one size, "
+				  "and equally many" :
+				  strerror(-err));
+	return err;
+}
+
+int main_disk_open(const struct main_disk_config *config, void *owner,
+		   struct disk **disk, char *why)
+{
+	struct stripe_config stripe = { 0 };
+	int err = 0;
+
+	*disk = NULL;
+	_Static_assert(SETTINGS_MAX_STRIPE == STRIPE_MAX_DISKS, "one limit");
+	for (unsigned int i = 0; i < config->lun->nr_devices; i++) {
+		err = open_device(config, i, &stripe.disk[i]);
+		if (err) {
+			point_to(config, i, why);
+			explain(why, err);
+			goto out_close;
+		}
+		stripe.nr_disks++;
+	}
+	if (stripe.nr_disks > 1)
+		err = open_stripe(config, &stripe, disk, why);
+	else
+		*disk = stripe.disk[0];
+	if (err)
+		goto out_close;
+	if (*disk) {
+		(*disk)->owner = owner;
+		(*disk)->event = config->event;
+	}
+	return 0;
+
+out_close:
+	while (stripe.nr_disks) {
+		struct disk *opened = stripe.disk[--stripe.nr_disks];
+
+		opened->ops->close(opened);
+	}
+	return err;
+}
