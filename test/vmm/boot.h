@@ -31,6 +31,9 @@ void boot_free(struct boot *boot);
 /* --host-tree: the device tree that the image is given. */
 enum vmm_status boot_write_host_tree(const struct boot *boot);
 
+/* --print-settings, to stdout. */
+enum vmm_status boot_print_settings(const struct boot *boot);
+
 /* For machine_create(); refers to *boot. */
 struct machine_config boot_machine(const struct boot *boot);
 

@@ -3,8 +3,10 @@
  * Control socket, theory of operation
  *
  * Owns: the listening socket and up to MAX_CLIENTS connections. A client's
- * bytes gather in `line` until a newline; the line is checked as JSON, the
- * command looked up in a table, and the answer sent at once.
+ * bytes gather in `line` until a newline; the line is checked as JSON and the
+ * command looked up in the table of whoever opened the socket. From then on it
+ * is a request, which lives until it is answered; a client that goes leaves its
+ * requests without anybody to tell.
  *
  * Threads: the loop's only.
  *
@@ -14,7 +16,9 @@
  * MAX_CLIENTS waits in the queue of the socket.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,144 +34,221 @@
 LOG_MODULE("control");
 
 #define MAX_CLIENTS 8
-#define MAX_LINE 8192
+/* Settings, and what stands around them. */
+#define MAX_LINE 66560
 
 struct client {
 	struct loop_fd watch; /* fd < 0: free */
 	struct control *control;
 	char line[MAX_LINE];
 	size_t len;
+	bool last;	 /* it sends no more, and waits for answers */
+	bool serving;	 /* inside serve_lines() */
+	const char *why; /* it is to be closed, after that */
 };
 
 struct control {
 	struct reactor *loop;
 	const char *path;
-	const struct control_ops *ops;
+	const struct control_command *commands;
 	void *opaque;
 	struct loop_fd listener;
+	struct control_request *requests; /* not answered yet */
 	struct client clients[MAX_CLIENTS];
 };
 
-/* Commands write their answer behind "id"; NULL: known, but not there yet. */
-struct command {
-	const char *name;
-	void (*run)(struct control *control, FILE *answer);
+struct control_request {
+	struct control_request *next;
+	struct control *control;
+	struct client *client; /* NULL: gone */
+	char id[];	       /* as it was written */
 };
 
-static void run_quit(struct control *control, FILE *answer)
-{
-	fputs(",\"ok\":{}", answer);
-	control->ops->quit(control->opaque);
-}
-
-static void run_nmi(struct control *control, FILE *answer)
-{
-	control->ops->nmi(control->opaque);
-	fputs(",\"ok\":{}", answer);
-}
-
-static void run_stats(struct control *control, FILE *answer)
-{
-	fputs(",\"ok\":", answer);
-	control->ops->stats(control->opaque, answer);
-}
-
-static const struct command commands[] = {
-	{ "quit", run_quit },   { "stats", run_stats }, { "inspect", NULL },
-	{ "settings", NULL },   { "fault", NULL },      { "pause", NULL },
-	{ "resume", NULL },     { "nmi", run_nmi },      { "reset", NULL },
-};
-
-static void run_command(struct control *control, struct json_span request,
-			FILE *answer)
-{
-	struct json_span name;
-
-	if (!json_member(request, "cmd", &name)) {
-		fputs(",\"error\":\"cmd is missing\"", answer);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (!json_is_string(name, commands[i].name))
-			continue;
-		if (commands[i].run)
-			commands[i].run(control, answer);
-		else
-			fprintf(answer, ",\"error\":\"%s: not supported yet\"",
-				commands[i].name);
-		return;
-	}
-	fputs(",\"error\":\"cmd: unknown command\"", answer);
-}
-
-static void answer_line(struct control *control, const char *line, size_t len,
-			FILE *answer)
-{
-	struct json_span request, id = { "null", 4 };
-	size_t wrong;
-
-	if (json_check(line, len, &request, &wrong) < 0) {
-		fprintf(answer,
-			"{\"id\":null,\"error\":\"not JSON at byte %zu\"}\n",
-			wrong);
-		return;
-	}
-	if (json_member(request, "id", &id) && strchr("{[tf", *id.at)) {
-		fputs("{\"id\":null,\"error\":\"id: must be a string or a "
-		      "number\"}\n", answer);
-		return;
-	}
-	fprintf(answer, "{\"id\":%.*s", (int)id.len, id.at);
-	run_command(control, request, answer);
-	fputs("}\n", answer);
-}
+/* ---- answers ---- */
 
 static void client_close(struct client *client, const char *why)
 {
+	struct control_request *request = client->control->requests;
+
+	for (; request; request = request->next)
+		if (request->client == client)
+			request->client = NULL;
 	if (why)
 		log_warn("client closed: %s", why);
 	loop_fd_remove(client->control->loop, &client->watch);
 	close(client->watch.fd);
 	client->watch.fd = -1;
 	client->len = 0;
+	client->last = false;
+	client->watch.events = POLLIN;
+	client->why = NULL;
 	client->control->listener.events = POLLIN;
 }
 
-/* Returns what went wrong, or NULL. */
-static const char *serve_line(struct client *client, size_t len)
+static bool has_requests(const struct client *client)
 {
-	char *text = NULL;
-	size_t text_len = 0;
-	FILE *answer = open_memstream(&text, &text_len);
-	ssize_t sent = -1;
+	const struct control_request *request = client->control->requests;
 
-	if (!answer)
-		return "out of memory";
-	answer_line(client->control, client->line, len, answer);
-	if (!fclose(answer))
-		sent = send(client->watch.fd, text, text_len,
-			    MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (request && request->client != client)
+		request = request->next;
+	return request;
+}
+
+static void fail(struct client *client, const char *why)
+{
+	if (client->serving)
+		client->why = why;
+	else
+		client_close(client, why);
+}
+
+/* Sends `text`, NULL if there was no memory for it, and frees it. */
+static void send_line(struct client *client, char *text, size_t len)
+{
+	if (!text)
+		fail(client, "out of memory");
+	else if (!client->why && send(client->watch.fd, text, len,
+				      MSG_DONTWAIT | MSG_NOSIGNAL) !=
+					 (ssize_t)len)
+		fail(client, "it does not take an answer");
 	free(text);
-	return sent == (ssize_t)text_len ? NULL : "it does not take an answer";
+	if (client->last && !has_requests(client))
+		client_close(client, NULL);
+}
+
+/* Ends the request with {"id":ID,"KEY":VALUE}; VALUE is JSON or, with
+ * `quote`, becomes a string. */
+static void answer(struct control_request *request, const char *key,
+		   const char *value, bool quote)
+{
+	struct control_request **at = &request->control->requests;
+	struct client *client = request->client;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	while (*at != request)
+		at = &(*at)->next;
+	*at = request->next;
+	if (out) {
+		fprintf(out, "{\"id\":%s,\"%s\":", request->id, key);
+		if (quote)
+			json_write(out, value);
+		else
+			fputs(value, out);
+		fputs("}\n", out);
+		fclose(out);
+	}
+	free(request);
+	if (client)
+		send_line(client, text, len);
+	else
+		free(text);
+}
+
+void control_ok(struct control_request *request, const char *ok)
+{
+	answer(request, "ok", ok, false);
+}
+
+void control_error(struct control_request *request, const char *format, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	answer(request, "error", text ? text : "out of memory", true);
+	free(text);
+}
+
+/* ---- requests ---- */
+
+static void run_command(struct control *control,
+			struct control_request *request, struct json_span line)
+{
+	struct json_span name, args = { "{}", 2 };
+	const struct control_command *command;
+
+	if (!json_member(line, "cmd", &name)) {
+		control_error(request, "cmd is missing");
+		return;
+	}
+	if (json_member(line, "args", &args) && *args.at != '{') {
+		control_error(request, "args: must be an object");
+		return;
+	}
+	for (command = control->commands; command->name; command++)
+		if (json_is_string(name, command->name))
+			break;
+	if (!command->name)
+		control_error(request, "cmd: unknown command");
+	else if (!command->run)
+		control_error(request, "%s: not supported yet", command->name);
+	else
+		command->run(control->opaque, request, args);
+}
+
+static struct control_request *request_create(struct client *client,
+					      struct json_span id)
+{
+	struct control_request *request = malloc(sizeof(*request) + id.len + 1);
+
+	if (!request)
+		return NULL;
+	request->control = client->control;
+	request->client = client;
+	request->next = client->control->requests;
+	client->control->requests = request;
+	memcpy(request->id, id.at, id.len);
+	request->id[id.len] = '\0';
+	return request;
+}
+
+static void serve_line(struct client *client, const char *text, size_t len)
+{
+	struct json_span line, id = { "null", 4 };
+	struct control_request *request;
+	bool good_id = true;
+	size_t wrong;
+	int err = json_check(text, len, &line, &wrong);
+
+	if (!err && json_member(line, "id", &id) && strchr("{[tf", *id.at)) {
+		good_id = false;
+		id = (struct json_span){ "null", 4 };
+	}
+	request = request_create(client, id);
+	if (!request)
+		client->why = "out of memory";
+	else if (err)
+		control_error(request, "not JSON at byte %zu", wrong);
+	else if (!good_id)
+		control_error(request, "id: must be a string or a number");
+	else
+		run_command(client->control, request, line);
 }
 
 static const char *serve_lines(struct client *client)
 {
-	const char *why = NULL;
 	char *newline;
 
-	while (!why &&
+	client->serving = true;
+	client->why = NULL;
+	while (!client->why &&
 	       (newline = memchr(client->line, '\n', client->len))) {
 		size_t len = (size_t)(newline - client->line);
 
 		if (len)
-			why = serve_line(client, len);
+			serve_line(client, client->line, len);
 		client->len -= len + 1;
 		memmove(client->line, newline + 1, client->len);
 	}
-	if (!why && client->len == sizeof(client->line))
-		why = "a line is longer than 8192 bytes";
-	return why;
+	client->serving = false;
+	if (!client->why && client->len == sizeof(client->line))
+		client->why = "a line is longer than 66560 bytes";
+	return client->why;
 }
 
 static void client_ready(struct loop_fd *watch, short events)
@@ -178,11 +259,15 @@ static void client_ready(struct loop_fd *watch, short events)
 	const char *why;
 	ssize_t n;
 
-	(void)events;
 	n = read(watch->fd, client->line + client->len,
 		 sizeof(client->line) - client->len);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (!n && !(events & (POLLHUP | POLLERR)) && has_requests(client)) {
+		client->last = true;
+		watch->events = 0;
+		return;
+	}
 	if (n <= 0) {
 		client_close(client, n < 0 ? strerror(errno) : NULL);
 		return;
@@ -225,7 +310,8 @@ static void listener_ready(struct loop_fd *watch, short events)
 }
 
 struct control *control_open(const char *path, struct reactor *loop,
-			     const struct control_ops *ops, void *opaque)
+			     const struct control_command *commands,
+			     void *opaque)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int fd = control ? unix_listen(path, MAX_CLIENTS) : -ENOMEM;
@@ -237,7 +323,7 @@ struct control *control_open(const char *path, struct reactor *loop,
 	}
 	control->loop = loop;
 	control->path = path;
-	control->ops = ops;
+	control->commands = commands;
 	control->opaque = opaque;
 	control->listener = (struct loop_fd){ .fn = listener_ready,
 					      .fd = fd,
@@ -255,6 +341,8 @@ struct control *control_open(const char *path, struct reactor *loop,
 
 void control_close(struct control *control)
 {
+	struct control_request *request;
+
 	if (!control)
 		return;
 	for (int i = 0; i < MAX_CLIENTS; i++)
@@ -263,5 +351,9 @@ void control_close(struct control *control)
 	loop_fd_remove(control->loop, &control->listener);
 	close(control->listener.fd);
 	unlink(control->path);
+	while ((request = control->requests)) {
+		control->requests = request->next;
+		free(request);
+	}
 	free(control);
 }

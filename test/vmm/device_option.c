@@ -70,9 +70,30 @@ static const char *parse_disk_back(struct disk_option *disk, const char *word)
 		return "the size after mem: is too large";
 	if (err)
 		return "expected a size such as 64M after mem:";
-	if (!disk->size || disk->size % SECTOR_SIZE)
-		return "the size must be a multiple of 512, and not 0";
 	return NULL;
+}
+
+static const char *parse_block(struct disk_option *disk, const char *word)
+{
+	static const struct {
+		const char *name;
+		uint32_t logical, physical;
+	} sizes[] = {
+		{ "512", 512, 512 },
+		{ "512e", 512, 4096 },
+		{ "4k", 4096, 4096 },
+	};
+
+	if (disk->block_size)
+		return "block= can be given once";
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		if (strcmp(word, sizes[i].name))
+			continue;
+		disk->block_size = sizes[i].logical;
+		disk->physical_block_size = sizes[i].physical;
+		return NULL;
+	}
+	return "block= is 512, 512e or 4k";
 }
 
 static const char *parse_disk_word(struct disk_option *disk, const char *word)
@@ -87,15 +108,34 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 		disk->no_sgl = true;
 		return NULL;
 	}
+	if (!strncmp(word, "block=", 6))
+		return parse_block(disk, word + 6);
 	if (!strcmp(word, "uh"))
 		owner = OWNER_VTL2_SCSI;
 	else if (!strcmp(word, "uh-nvme"))
 		owner = OWNER_VTL2_NVME;
 	else
-		return "after the first comma come uh, uh-nvme, ro or sgl=off";
+		return "after the first comma come uh, uh-nvme, ro, block= "
+		       "or sgl=off";
 	if (disk->owner != OWNER_VTL0)
 		return "uh and uh-nvme can be given once";
 	disk->owner = owner;
+	return NULL;
+}
+
+/* Rules between the words. */
+static const char *check_disk(struct disk_option *disk)
+{
+	if (!disk->block_size)
+		disk->block_size = disk->physical_block_size = SECTOR_SIZE;
+	if (disk->no_sgl && disk->owner == OWNER_VTL2_SCSI)
+		return "sgl=off is for NVMe, not for uh";
+	if (disk->path)
+		return NULL;
+	if (!disk->size || disk->size % SECTOR_SIZE)
+		return "the size must be a multiple of 512, and not 0";
+	if (disk->size % disk->block_size)
+		return "the size must be a multiple of the block, 4096";
 	return NULL;
 }
 
@@ -112,7 +152,7 @@ const char *disk_option_parse(const char *text, struct disk_option *disk)
 	while (!rule && (word = next_word(&rest)))
 		rule = parse_disk_word(disk, word);
 	free(copy);
-	return rule;
+	return rule ? rule : check_disk(disk);
 }
 
 void disk_option_free(struct disk_option *disk)

@@ -2,7 +2,7 @@
 /*
  * What --disk and --net say.
  *
- *	--disk BACK[,uh|,uh-nvme][,ro][,sgl=off]
+ *	--disk BACK[,uh|,uh-nvme][,ro][,block=512|512e|4k][,sgl=off]
  *					BACK: mem:SIZE or file:PATH
  *	--net [uh:]BACK[,pcap=FILE]	BACK: user, consomme (= user), tap:NAME,
  *					pair or null
@@ -27,10 +27,11 @@ enum device_owner {
 struct disk_option {
 	const char *text; /* as given */
 	char *path;	  /* owned; NULL: memory of `size` bytes */
-	uint64_t size;	  /* memory only; multiple of 512, not 0 */
+	uint64_t size;	  /* memory only; whole blocks, not 0 */
 	enum device_owner owner;
 	bool read_only;
 	bool no_sgl; /* ",sgl=off": the controller knows PRPs only */
+	uint32_t block_size, physical_block_size; /* 512 or 4096 */
 };
 
 enum net_kind { NET_USER, NET_TAP, NET_PAIR, NET_NULL };

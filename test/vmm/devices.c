@@ -4,11 +4,14 @@
  *
  * Owns the bus of the host and all that is on it:
  *
- *	--disk BACK,uh-nvme   medium <- NVMe controller <- virtual PCI bus
- *	--disk BACK           the same, without VTL2
+ *	--disk                see disks.c
+ *	--net                 see nets.c
+ *	--vmbus-redirect      a bus of VTL0, with VTL2 as its client
  *	--com1, --com2        stream <- VMBus serial port of VTL2, or without
  *	                      VTL2 <- UART of the guest's chipset
  *	always with VTL2      guest emulation transport
+ *	without VTL2, or with	integration services of the guest
+ *	--vmbus-redirect
  *	--vtl2-vsock-path     sockets
  *
  * Life: opened before the machine exists, so that a mistake of the user's is
@@ -22,73 +25,36 @@
 
 #include "chipset.h"
 #include "devices.h"
+#include "disks.h"
 #include "get_device.h"
 #include "host_bus.h"
-#include "model/medium.h"
-#include "model/nvme.h"
+#include "integration.h"
 #include "msi.h"
+#include "nets.h"
 #include "relay/channel.h"
 #include "serial_device.h"
-#include "vpci.h"
 #include "vsock.h"
 
 #define NR_COMS 2
-/* 512 KiB a command, as many drives have it. */
-#define NVME_MDTS 7
-#define NSID 1u
-
-struct disk_device {
-	const struct disk_option *option;
-	struct medium *medium;
-	struct nvme_controller *nvme;
-	struct vpci_bus *bus;
-};
+#define IC_DEPTH 2
 
 struct devices {
 	const struct vmm_options *options;
 	struct reactor *loop;
 	struct host_bus *bus;
+	struct host_bus *guest_bus; /* redirected */
 	struct msi_router *msi;
-	struct disk_device disk[OPTIONS_MAX_DISKS];
+	struct disks *disks;
+	struct nets *nets;
 	struct serial_back *back[NR_COMS];
 	struct serial_device *serial[NR_COMS];
 	struct get_device *get;
 	struct vtl0_chipset *chipset;
-	struct vsock *vsock;
+	struct vsock *vsock, *guest_vsock; /* VTL2's, VTL0's */
+	struct integration *integration; /* NULL: the guest has no bus of ours */
 };
 
-/* Of disk `n`'s virtual PCI bus: the same at every start. The second field is
- * the PCI domain that Linux gives to it. */
-static struct guid disk_instance(unsigned int n)
-{
-	return (struct guid)GUID_INIT(0x1d0f2a1e, n + 1, 0x4e56, 0x8d, 0x65,
-				      0x76, 0x6d, 0x6d, 0x00, 0x00, n);
-}
-
-/* The SCSI controller that the guest sees. */
-static const struct guid scsi_instance =
-	GUID_INIT(0x5ba1c4f0, 0x7d3e, 0x4b6a, 0x9c, 0x21, 0x76, 0x6d, 0x6d,
-		  0x00, 0x00, 0x01);
-
 /* ---- opening ---- */
-
-static int open_disk(struct disk_device *disk, const struct disk_option *option)
-{
-	const char *why;
-	int err;
-
-	disk->option = option;
-	err = option->path ? medium_file(option->path, option->read_only,
-					 &disk->medium) :
-			     medium_memory(option->size, &disk->medium);
-	if (!err)
-		return 0;
-	why = err == -EBUSY ? "another program has it open" :
-	      err == -EINVAL ? "the size must be a multiple of 512, and not 0" :
-			       strerror(-err);
-	fprintf(stderr, "vmm: --disk %s: %s\n", option->text, why);
-	return err;
-}
 
 static int open_serial(struct devices *d)
 {
@@ -115,15 +81,24 @@ struct devices *devices_open(const struct vmm_options *options,
 	}
 	d->options = options;
 	d->loop = loop;
-	for (unsigned int i = 0; i < options->nr_disks; i++)
-		if (open_disk(&d->disk[i], &options->disks[i]))
-			goto out_close;
+	d->disks = disks_open(options);
+	if (!d->disks)
+		goto out_close;
+	d->nets = nets_open(options, loop);
+	if (!d->nets)
+		goto out_close;
 	if (open_serial(d))
 		goto out_close;
 	if (options->vtl2_vsock) {
 		d->vsock = vsock_open("--vtl2-vsock-path", options->vtl2_vsock,
 				      loop);
 		if (!d->vsock)
+			goto out_close;
+	}
+	if (options->vsock) {
+		d->guest_vsock = vsock_open("--vsock-path", options->vsock,
+					    loop);
+		if (!d->guest_vsock)
 			goto out_close;
 	}
 	return d;
@@ -140,35 +115,6 @@ static int offer(struct devices *d, struct vmbus_device *device)
 	return vmbus_offer(host_bus_server(d->bus), device);
 }
 
-static int attach_disk(struct devices *d, unsigned int n, struct machine *m,
-		       enum vtl vtl, unsigned int vps)
-{
-	struct disk_device *disk = &d->disk[n];
-	struct guid instance = disk_instance(n);
-	struct nvme_config config = {
-		.medium = disk->medium,
-		.read_only = disk->option->read_only,
-		.sgl = !disk->option->no_sgl,
-		.mdts = NVME_MDTS,
-		.io_queues = vps < NVME_MAX_IO_QUEUES ? vps :
-							NVME_MAX_IO_QUEUES,
-	};
-	char serial[21];
-
-	snprintf(serial, sizeof(serial), "VMM%05u", n);
-	config.serial = serial;
-	memcpy(config.nguid, instance.b, sizeof(config.nguid));
-	disk->nvme = nvme_create(&config);
-	if (!disk->nvme)
-		return -ENOMEM;
-	disk->bus = vpci_create(m, vtl, d->msi, &instance,
-				nvme_function(disk->nvme));
-	if (!disk->bus)
-		return -ENOMEM;
-	vpci_device(disk->bus)->order = (uint16_t)n;
-	return offer(d, vpci_device(disk->bus));
-}
-
 static int attach_vtl2(struct devices *d, struct machine *m)
 {
 	int err;
@@ -181,8 +127,21 @@ static int attach_vtl2(struct devices *d, struct machine *m)
 		if (err)
 			return err;
 	}
-	d->get = get_device_create(m);
+	d->get = get_device_create(m, d->loop);
 	return d->get ? offer(d, get_device_offer(d->get)) : -ENOMEM;
+}
+
+static int attach_integration(struct devices *d, struct machine *m,
+			      enum vtl vtl)
+{
+	struct host_bus *bus = vtl == VTL0 ? d->bus : d->guest_bus;
+
+	if (!bus)
+		return 0;
+	d->integration = integration_create(m, d->loop);
+	return d->integration ? integration_offer(d->integration,
+						  host_bus_server(bus)) :
+				-ENOMEM;
 }
 
 static int attach_chipset(struct devices *d, struct machine *m)
@@ -199,19 +158,50 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 	d->bus = host_bus_create(m, vtl, config, d->loop);
 	if (!d->bus)
 		return err;
+	if (vtl == VTL2 && d->options->vmbus_redirect) {
+		d->guest_bus = host_bus_create_redirected(m, config, d->loop,
+							  d->bus);
+		if (!d->guest_bus)
+			return err;
+	}
 	d->msi = msi_create(m, vtl);
 	if (!d->msi)
 		goto out_say;
 	err = vtl == VTL2 ? attach_vtl2(d, m) : attach_chipset(d, m);
 	if (err)
 		goto out_say;
-	for (unsigned int i = 0; i < d->options->nr_disks; i++) {
-		err = attach_disk(d, i, m, vtl, config->vps);
-		if (err)
-			goto out_say;
-	}
+	err = disks_attach(d->disks, &(struct disks_host){
+		.machine = m,
+		.vtl = vtl,
+		.vps = config->vps,
+		.msi = d->msi,
+		.server = host_bus_server(d->bus),
+		.memory = host_bus_memory(d->bus),
+		.guest_server = d->guest_bus ? host_bus_server(d->guest_bus) :
+					       NULL,
+		.guest_memory = d->guest_bus ? host_bus_memory(d->guest_bus) :
+					       NULL,
+		.loop = d->loop,
+	});
+	if (err)
+		goto out_say;
+	err = nets_attach(d->nets, &(struct nets_host){
+		.machine = m,
+		.vtl = vtl,
+		.vps = config->vps,
+		.msi = d->msi,
+		.server = host_bus_server(d->bus),
+	});
+	if (err)
+		goto out_say;
+	err = attach_integration(d, m, vtl);
+	if (err)
+		goto out_say;
 	if (d->vsock)
 		vsock_attach(d->vsock, host_bus_server(d->bus));
+	if (d->guest_vsock)
+		vsock_attach(d->guest_vsock, host_bus_server(
+			vtl == VTL0 ? d->bus : d->guest_bus));
 	return 0;
 
 out_say:
@@ -230,21 +220,25 @@ static void revoke(struct vmbus_device *device)
 
 static void revoke_all(struct devices *d)
 {
-	for (unsigned int i = 0; i < OPTIONS_MAX_DISKS; i++)
-		if (d->disk[i].bus)
-			revoke(vpci_device(d->disk[i].bus));
+	disks_revoke(d->disks);
+	nets_revoke(d->nets);
 	for (unsigned int i = 0; i < NR_COMS; i++)
 		if (d->serial[i])
 			revoke(serial_device_offer(d->serial[i]));
 	if (d->get)
 		revoke(get_device_offer(d->get));
+	if (d->integration)
+		integration_revoke(d->integration);
 	if (d->vsock)
 		vsock_revoke(d->vsock);
+	if (d->guest_vsock)
+		vsock_revoke(d->guest_vsock);
 }
 
 bool devices_stop(struct devices *d)
 {
-	return !d->bus || host_bus_stop(d->bus);
+	return (!d->guest_bus || host_bus_stop(d->guest_bus)) &&
+	       (!d->bus || host_bus_stop(d->bus));
 }
 
 bool devices_reset(struct devices *d)
@@ -268,12 +262,10 @@ void devices_close(struct devices *d)
 		return;
 	if (d->bus)
 		revoke_all(d);
+	host_bus_destroy(d->guest_bus);
 	host_bus_destroy(d->bus);
-	for (unsigned int i = 0; i < OPTIONS_MAX_DISKS; i++) {
-		vpci_destroy(d->disk[i].bus);
-		nvme_destroy(d->disk[i].nvme);
-		medium_close(d->disk[i].medium);
-	}
+	disks_close(d->disks);
+	nets_close(d->nets);
 	msi_destroy(d->msi);
 	vtl0_chipset_destroy(d->chipset);
 	for (unsigned int i = 0; i < NR_COMS; i++) {
@@ -282,7 +274,9 @@ void devices_close(struct devices *d)
 			serial_back_close(d->back[i]);
 	}
 	get_device_destroy(d->get);
+	integration_destroy(d->integration);
 	vsock_close(d->vsock);
+	vsock_close(d->guest_vsock);
 	free(d);
 }
 
@@ -302,21 +296,13 @@ static void print_serial(struct devices *d, unsigned int i, FILE *out)
 
 void devices_print_stats(struct devices *d, FILE *out)
 {
-	const char *comma = "";
-
 	for (unsigned int i = 0; i < NR_COMS; i++)
 		print_serial(d, i, out);
-	fputs("\"disks\":[", out);
-	for (unsigned int i = 0; i < d->options->nr_disks; i++) {
-		fprintf(out, "%s{\"nvme\":", comma);
-		if (d->disk[i].nvme)
-			nvme_print_stats(d->disk[i].nvme, out);
-		else
-			fputs("null", out);
-		fputs("}", out);
-		comma = ",";
-	}
-	fputs("],", out);
+	fputs("\"disks\":", out);
+	disks_print_stats(d->disks, out);
+	fputs(",\"mana\":", out);
+	nets_print_stats(d->nets, out);
+	fputs(",", out);
 	if (d->get) {
 		fputs("\"get\":", out);
 		get_device_print_stats(d->get, out);
@@ -330,47 +316,52 @@ void devices_print_stats(struct devices *d, FILE *out)
 	if (d->msi)
 		fprintf(out, "\"msi_strays\":%llu,",
 			(unsigned long long)msi_strays(d->msi));
+	if (d->integration) {
+		fputs("\"ic\":", out);
+		if (host_bus_inspect("ic", IC_DEPTH, out))
+			fputs("null", out);
+		fputs(",", out);
+	}
 	if (d->bus) {
 		fputs("\"vmbus\":", out);
 		host_bus_print_stats(d->bus, out);
 		fputs(",", out);
 	}
+	if (d->guest_bus) {
+		fputs("\"vmbus_vtl0\":", out);
+		host_bus_print_stats(d->guest_bus, out);
+		fputs(",", out);
+	}
 }
 
-/* ---- settings ---- */
+/* ---- commands ---- */
 
-char *devices_settings(const struct vmm_options *options)
+int devices_inspect(struct devices *d, const char *path, unsigned int depth,
+		    FILE *out)
 {
-	char guid[GUID_TEXT_SIZE], *text = NULL;
-	const char *comma = "";
-	unsigned int lun = 0;
-	size_t len;
-	FILE *out;
+	(void)d;
+	return host_bus_inspect(path, depth, out);
+}
 
-	if (!options->nr_disks)
-		return NULL;
-	out = open_memstream(&text, &len);
-	if (!out)
-		return NULL;
-	fprintf(out, "{\"version\":1,\"storage\":[{\"instance\":\"%s\","
-		     "\"luns\":[", guid_print(&scsi_instance, guid));
-	for (unsigned int i = 0; i < options->nr_disks; i++) {
-		const struct disk_option *disk = &options->disks[i];
-		struct guid instance = disk_instance(i);
+struct disks *devices_disks(struct devices *d)
+{
+	return d->disks;
+}
 
-		if (disk->owner != OWNER_VTL2_NVME)
-			continue;
-		fprintf(out, "%s{\"lun\":%u,%s\"backend\":{\"nvme\":"
-			     "{\"device\":\"%s\",\"nsid\":%u}}}",
-			comma, lun++, disk->read_only ? "\"read_only\":true," :
-							"",
-			guid_print(&instance, guid), NSID);
-		comma = ",";
-	}
-	fputs("]}]}", out);
-	if (fclose(out) || !lun) {
-		free(text);
-		return NULL;
-	}
-	return text;
+struct nets *devices_nets(struct devices *d)
+{
+	return d->nets;
+}
+
+struct integration *devices_integration(struct devices *d)
+{
+	return d->integration;
+}
+
+const char *devices_settings(struct devices *d, const char *json, size_t len,
+			     get_update_done *done, void *opaque)
+{
+	if (!d->get)
+		return "there is no VTL2 to take them";
+	return get_device_settings(d->get, json, len, done, opaque);
 }

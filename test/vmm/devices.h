@@ -10,10 +10,14 @@
 
 #include <pv/reactor.h>
 
+#include "get_update.h"
 #include "machine.h"
 #include "options.h"
 
 struct devices;
+struct disks;
+struct integration;
+struct nets;
 
 /* Opens what the options name: files, sockets. NULL after one line on stderr.
  * `options` must outlive the devices. Before loop_run(). */
@@ -42,10 +46,17 @@ void devices_close(struct devices *d);
  * or when it has ended. */
 void devices_print_stats(struct devices *d, FILE *out);
 
-/*
- * Settings of the paravisor that give the guest every disk of VTL2: JSON, to
- * be freed. NULL: no such disk, or no memory.
- */
-char *devices_settings(const struct vmm_options *options);
+/* As host_bus_inspect(). */
+int devices_inspect(struct devices *d, const char *path, unsigned int depth,
+		    FILE *out);
+
+/* For changes while the machine runs. */
+struct disks *devices_disks(struct devices *d);
+struct nets *devices_nets(struct devices *d);
+/* NULL: the guest has none. */
+struct integration *devices_integration(struct devices *d);
+/* New settings for VTL2: as get_update_start(). The device thread. */
+const char *devices_settings(struct devices *d, const char *json, size_t len,
+			     get_update_done *done, void *opaque);
 
 #endif

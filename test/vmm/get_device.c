@@ -8,7 +8,8 @@
  *
  * Requests are answered at once; a request that does not fit into the pipe
  * is forgotten, with a line: VTL2 has at most two on their way. What VTL2
- * reports ends the machine: the first report counts (machine_stop()).
+ * reports ends the machine: the first report counts (machine_stop()). A change
+ * of VTL2's settings is get_update.c's.
  *
  * Failure answers: a message that is short or of an unknown kind is counted
  * and ignored, with one line; nothing is answered that was not asked.
@@ -32,6 +33,7 @@ struct get_device {
 	struct pipe_device pipe;
 	struct pipe_user user;
 	struct machine *machine;
+	struct get_update update;
 	bool accepted;
 	uint64_t requests, notifications, refused;
 };
@@ -171,6 +173,17 @@ static void triple_fault(struct get_device *get, const void *message,
 		     le32_to_cpu(in.vp_index));
 }
 
+static void settings_completed(struct get_device *get, const void *message,
+			       size_t size)
+{
+	const char *rule = get_update_completed(&get->update, message, size);
+
+	if (rule) {
+		get->refused++;
+		log_warn_limited("MODIFY_VTL2_SETTINGS_COMPLETED: %s", rule);
+	}
+}
+
 /* ---- messages ---- */
 
 static const struct {
@@ -190,6 +203,8 @@ static const struct {
 } notifications[] = {
 	{ GET_POWER_OFF, sizeof(struct get_power_off), power_off },
 	{ GET_RESET, sizeof(struct get_header), reset },
+	{ GET_MODIFY_SETTINGS_COMPLETED,
+	  sizeof(struct get_modify_settings_completed), settings_completed },
 	{ GET_START_VTL0_COMPLETED, sizeof(struct get_start_vtl0_completed),
 	  start_completed },
 	{ GET_VTL_CRASH, sizeof(struct get_vtl_crash), vtl_crash },
@@ -255,17 +270,31 @@ static void received(struct pipe_user *user, const void *message, size_t size)
 		refuse(get, &header, size, rule);
 }
 
-/* Nothing waits for room, and an end of the pipe is no end of the machine:
- * a daemon that is started again opens it again. */
-static void nothing(struct pipe_user *user)
+static void room(struct pipe_user *user)
 {
-	(void)user;
+	struct get_device *get =
+		(struct get_device *)((char *)user -
+				      offsetof(struct get_device, user));
+
+	get_update_room(&get->update);
+}
+
+/* An end of the pipe is no end of the machine: a daemon that is started again
+ * opens it again. */
+static void gone(struct pipe_user *user)
+{
+	struct get_device *get =
+		(struct get_device *)((char *)user -
+				      offsetof(struct get_device, user));
+
+	get->accepted = false;
+	get_update_gone(&get->update);
 }
 
 static const struct pipe_user_ops user_ops = {
 	.received = received,
-	.room = nothing,
-	.gone = nothing,
+	.room = room,
+	.gone = gone,
 };
 
 static struct pipe_user *opened(struct pipe_device *pd)
@@ -285,7 +314,7 @@ static const struct pipe_device_ops ops = {
 	.closed = closed,
 };
 
-struct get_device *get_device_create(struct machine *m)
+struct get_device *get_device_create(struct machine *m, struct reactor *loop)
 {
 	static const struct guid interface = GET_INTERFACE;
 	static const struct guid instance = GET_INSTANCE;
@@ -295,6 +324,7 @@ struct get_device *get_device_create(struct machine *m)
 		return NULL;
 	get->machine = m;
 	get->user.ops = &user_ops;
+	get_update_init(&get->update, loop, &get->pipe.pipe);
 	pipe_device_init(&get->pipe, &ops, &interface, &instance);
 	return get;
 }
@@ -304,16 +334,29 @@ struct vmbus_device *get_device_offer(struct get_device *get)
 	return &get->pipe.device;
 }
 
+const char *get_device_settings(struct get_device *get, const char *json,
+				size_t len, get_update_done *done, void *opaque)
+{
+	if (!get->accepted)
+		return "VTL2 has not opened the guest emulation transport";
+	return get_update_start(&get->update, json, len, done, opaque);
+}
+
 void get_device_destroy(struct get_device *get)
 {
+	if (get)
+		free(get->update.text);
 	free(get);
 }
 
 void get_device_print_stats(struct get_device *get, FILE *out)
 {
 	fprintf(out,
-		"{\"notifications\":%llu,\"refused\":%llu,\"requests\":%llu}",
+		"{\"notifications\":%llu,\"refused\":%llu,\"requests\":%llu,"
+		"\"updates\":%llu,\"updates_failed\":%llu}",
 		(unsigned long long)get->notifications,
 		(unsigned long long)get->refused,
-		(unsigned long long)get->requests);
+		(unsigned long long)get->requests,
+		(unsigned long long)get->update.updates,
+		(unsigned long long)get->update.failures);
 }

@@ -11,8 +11,17 @@
  *
  * Ids 1 and 4 are where a guest's first message goes (Linux: VMBUS_MESSAGE_-
  * CONNECTION_ID and its successor for version 5.0). A guest that is VTL2
- * first tries the id of a host that lets it serve VTL0's VMBus; nobody has
- * that one, which is how it learns to use id 4.
+ * first tries the id of a host that lets it serve VTL0's VMBus. Without
+ * redirection nobody has that one, which is how it learns to use id 4.
+ *
+ * A redirected bus is VTL0's, but its client is in VTL2:
+ *
+ *	VTL2's HvPostMessage, 0x800074 -> vmbus_server_message()
+ *	messages to the client -> SINT 7 of VTL2's VP 0
+ *	VTL0's HvSignalEvent, and interrupts of VTL0: as above
+ *
+ * VTL2's kernel says its first word there, too. The VTL that a CONTACT is about
+ * tells them apart; the answer to the kernel sends it to id 4.
  *
  * When a SINT's queue is full the server is told to try again a little later:
  * the SynIC has no word for "there is room".
@@ -24,6 +33,7 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include <hv_reg.h>
@@ -43,6 +53,7 @@
 struct host_bus {
 	struct machine *machine;
 	enum vtl vtl;
+	struct host_bus *redirected_from; /* VTL2's; NULL: not redirected */
 	unsigned int nr_vps;
 	struct reactor *loop;
 	struct guest_memory memory;
@@ -84,14 +95,45 @@ static uint16_t event_came(void *opaque, uint32_t connection, uint16_t flag)
 	}
 }
 
+/* Is it what VTL2's kernel says first? */
+static bool is_contact_of(enum vtl vtl, const void *payload, size_t size)
+{
+	struct vmbus_initiate_contact contact;
+
+	if (size < sizeof(contact))
+		return false;
+	memcpy(&contact, payload, sizeof(contact));
+	return le32_to_cpu(contact.header.type) == VMBUS_INITIATE_CONTACT &&
+	       le32_to_cpu(contact.version) >= VMBUS_VERSION_WIN10_RS4 &&
+	       contact.vtl == vtl;
+}
+
+static uint16_t redirected_message_came(void *opaque, unsigned int vp,
+					uint32_t type, const void *payload,
+					size_t size)
+{
+	struct host_bus *bus = opaque;
+
+	if (is_contact_of(bus->redirected_from->vtl, payload, size))
+		bus = bus->redirected_from;
+	return message_came(bus, vp, type, payload, size);
+}
+
 /* ---- to the guest ---- */
 
 static int transport_post(void *opaque, uint32_t vp, uint8_t sint,
 			  const void *payload, size_t size)
 {
 	struct host_bus *bus = opaque;
-	int err = synic_post(bus->machine, bus->vtl, vp, sint,
-			     VMBUS_MESSAGE_TYPE, payload, size);
+	int err;
+
+	if (bus->redirected_from)
+		err = synic_post(bus->machine, bus->redirected_from->vtl, 0,
+				 VMBUS_REDIRECT_SINT, VMBUS_MESSAGE_TYPE,
+				 payload, size);
+	else
+		err = synic_post(bus->machine, bus->vtl, vp, sint,
+				 VMBUS_MESSAGE_TYPE, payload, size);
 
 	if (err == -EAGAIN && !bus->retry.armed)
 		reactor_timer_arm(bus->loop, &bus->retry,
@@ -131,6 +173,34 @@ static const struct vmbus_transport_ops transport = {
 
 /* ---- life ---- */
 
+static void describe(void *object, struct inspect *out)
+{
+	struct host_bus *bus = *(struct host_bus **)object;
+
+	if (bus)
+		vmbus_server_inspect(bus->server, out);
+}
+
+/* The tree of inspect, which things do not leave: two names for two buses. */
+static struct {
+	struct host_bus *bus; /* NULL: not now */
+	struct inspect_entry entry;
+} inspected[] = {
+	{ .entry = { .name = "vmbus", .describe = describe } },
+	{ .entry = { .name = "vmbus-vtl0", .describe = describe } },
+};
+
+static void inspect_as(unsigned int which, struct host_bus *bus)
+{
+	struct inspect_entry *entry = &inspected[which].entry;
+
+	inspected[which].bus = bus;
+	if (entry->object || !bus)
+		return;
+	entry->object = &inspected[which].bus;
+	inspect_register(entry);
+}
+
 static int add_memory(struct host_bus *bus, const struct machine_config *config)
 {
 	for (unsigned int i = 0; i < config->nr_ranges; i++) {
@@ -152,7 +222,7 @@ static void add_ports(struct host_bus *bus)
 {
 	static const uint32_t ids[2] = { CONNECTION_OLD, CONNECTION };
 
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; !bus->redirected_from && i < 2; i++) {
 		bus->ports[i] = (struct message_port){
 			.connection = ids[i],
 			.vtl = bus->vtl,
@@ -160,6 +230,15 @@ static void add_ports(struct host_bus *bus)
 			.opaque = bus,
 		};
 		machine_add_message_port(bus->machine, &bus->ports[i]);
+	}
+	if (bus->redirected_from) {
+		bus->ports[0] = (struct message_port){
+			.connection = VMBUS_REDIRECT_CONNECTION,
+			.vtl = bus->redirected_from->vtl,
+			.post = redirected_message_came,
+			.opaque = bus,
+		};
+		machine_add_message_port(bus->machine, &bus->ports[0]);
 	}
 	bus->events = (struct event_port){
 		.connection = VMBUS_SINT << VMBUS_CONNECTION_SINT_SHIFT |
@@ -172,9 +251,10 @@ static void add_ports(struct host_bus *bus)
 	machine_add_event_port(bus->machine, &bus->events);
 }
 
-struct host_bus *host_bus_create(struct machine *m, enum vtl vtl,
-				 const struct machine_config *config,
-				 struct reactor *loop)
+static struct host_bus *create(struct machine *m, enum vtl vtl,
+			       const struct machine_config *config,
+			       struct reactor *loop,
+			       struct host_bus *redirected_from)
 {
 	struct host_bus *bus = calloc(1, sizeof(*bus));
 
@@ -182,6 +262,7 @@ struct host_bus *host_bus_create(struct machine *m, enum vtl vtl,
 		goto out_memory;
 	bus->machine = m;
 	bus->vtl = vtl;
+	bus->redirected_from = redirected_from;
 	bus->nr_vps = config->vps;
 	bus->loop = loop;
 	bus->retry.fn = retry;
@@ -194,13 +275,15 @@ struct host_bus *host_bus_create(struct machine *m, enum vtl vtl,
 		.reactor = loop,
 		.nr_vps = config->vps,
 		.vtl = (uint8_t)vtl,
-		.message_connection = CONNECTION,
+		.message_connection = redirected_from ?
+			VMBUS_REDIRECT_CONNECTION : CONNECTION,
 	});
 	if (!bus->server)
 		goto out_free;
 	pthread_mutex_init(&bus->lock, NULL);
 	pthread_cond_init(&bus->changed, NULL);
 	add_ports(bus);
+	inspect_as(redirected_from != NULL, bus);
 	return bus;
 
 out_free:
@@ -208,6 +291,26 @@ out_free:
 out_memory:
 	fputs("vmm: no memory for the VMBus\n", stderr);
 	return NULL;
+}
+
+struct host_bus *host_bus_create(struct machine *m, enum vtl vtl,
+				 const struct machine_config *config,
+				 struct reactor *loop)
+{
+	return create(m, vtl, config, loop, NULL);
+}
+
+struct host_bus *host_bus_create_redirected(struct machine *m,
+					    const struct machine_config *config,
+					    struct reactor *loop,
+					    struct host_bus *vtl2)
+{
+	return create(m, VTL0, config, loop, vtl2);
+}
+
+struct guest_memory *host_bus_memory(struct host_bus *bus)
+{
+	return &bus->memory;
 }
 
 struct vmbus_server *host_bus_server(struct host_bus *bus)
@@ -254,6 +357,7 @@ void host_bus_destroy(struct host_bus *bus)
 {
 	if (!bus)
 		return;
+	inspect_as(bus->redirected_from != NULL, NULL);
 	vmbus_server_destroy(bus->server);
 	pthread_cond_destroy(&bus->changed);
 	pthread_mutex_destroy(&bus->lock);
@@ -262,27 +366,24 @@ void host_bus_destroy(struct host_bus *bus)
 
 /* ---- statistics ---- */
 
-static void describe(void *object, struct inspect *out)
+int host_bus_inspect(const char *path, unsigned int depth, FILE *out)
 {
-	struct host_bus *bus = object;
+	char *json = malloc(STATS_SIZE);
+	int len;
 
-	vmbus_server_inspect(bus->server, out);
+	if (!json)
+		return -ENOMEM;
+	len = inspect_render(path, depth, json, STATS_SIZE);
+	if (len > 0)
+		fputs(json, out);
+	free(json);
+	return len > 0 ? 0 : len;
 }
 
 void host_bus_print_stats(struct host_bus *bus, FILE *out)
 {
-	static struct inspect_entry entry = { .name = "vmbus",
-					      .describe = describe };
-	char *json = malloc(STATS_SIZE);
+	const char *name = inspected[bus->redirected_from != NULL].entry.name;
 
-	/* vmm has one bus; the tree of inspect has one entry. */
-	if (!entry.object) {
-		entry.object = bus;
-		inspect_register(&entry);
-	}
-	if (json && inspect_render("vmbus", STATS_DEPTH, json, STATS_SIZE) > 0)
-		fputs(json, out);
-	else
+	if (host_bus_inspect(name, STATS_DEPTH, out))
 		fputs("null", out);
-	free(json);
 }

@@ -23,6 +23,7 @@
 #include "host_tree.h"
 #include "igvm/igvm_reg.h"
 #include "memory_map.h"
+#include "relay/vmbus_reg.h"
 #include "vtl0_reg.h"
 
 #define ENTROPY_SIZE 64
@@ -33,7 +34,6 @@
 /* Connections that the VMBus of a VTL posts its first message to. */
 #define VMBUS_MESSAGE_CONNECTION_VTL0 1
 #define VMBUS_MESSAGE_CONNECTION_VTL2 4
-#define VMBUS_MESSAGE_CONNECTION_REDIRECT 0x800074
 
 #define NUMA_NODE 0
 
@@ -165,7 +165,7 @@ static void write_bus(struct writer *w, const struct host_tree *tree)
 	write_vmbus(w, "vmbus-vtl0", VTL0, VMBUS_MESSAGE_CONNECTION_VTL0, vtl0,
 		    6);
 	write_vmbus(w, "vmbus-vtl2", VTL2,
-		    tree->redirect ? VMBUS_MESSAGE_CONNECTION_REDIRECT :
+		    tree->redirect ? VMBUS_REDIRECT_CONNECTION :
 				     VMBUS_MESSAGE_CONNECTION_VTL2,
 		    vtl2, 3);
 	end(w);

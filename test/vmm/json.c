@@ -158,31 +158,38 @@ int json_check(const char *text, size_t len, struct json_span *value,
 	return 0;
 }
 
-bool json_member(struct json_span object, const char *name,
-		 struct json_span *value)
+bool json_next(struct json_span object, struct json_span *name,
+	       struct json_span *value)
 {
 	struct scan s = { .end = object.at + object.len };
 	const char *p = object.at;
 
-	if (!object.len || *p != '{')
+	if (value->at)
+		p = skip_space(&s, value->at + value->len);
+	else if (!object.len || *p != '{')
 		return false;
-	do {
-		struct json_span key, found;
+	if (value->at && *p != ',')
+		return false;
+	name->at = skip_space(&s, p + 1);
+	if (*name->at != '"')
+		return false; /* an empty object */
+	p = scan_string(&s, name->at + 1);
+	name->len = (size_t)(p - name->at);
+	value->at = skip_space(&s, expect(&s, p, ":"));
+	value->len = (size_t)(scan_value(&s, value->at, 0) - value->at);
+	return true;
+}
 
-		key.at = skip_space(&s, p + 1);
-		if (*key.at != '"')
-			return false; /* an empty object */
-		p = scan_string(&s, key.at + 1);
-		key.len = (size_t)(p - key.at);
-		found.at = skip_space(&s, expect(&s, p, ":"));
-		p = scan_value(&s, found.at, 0);
-		found.len = (size_t)(p - found.at);
+bool json_member(struct json_span object, const char *name,
+		 struct json_span *value)
+{
+	struct json_span key, found = { 0 };
+
+	while (json_next(object, &key, &found))
 		if (json_is_string(key, name)) {
 			*value = found;
 			return true;
 		}
-		p = skip_space(&s, p);
-	} while (*p == ',');
 	return false;
 }
 
@@ -196,4 +203,118 @@ bool json_is_string(struct json_span value, const char *text)
 	return value.len >= 2 && *value.at == '"' &&
 	       json_is_literal((struct json_span){ value.at + 1,
 						   value.len - 2 }, text);
+}
+
+/* ---- strings and numbers ---- */
+
+static uint32_t hex4(const char *at)
+{
+	uint32_t value = 0;
+
+	for (int i = 0; i < 4; i++) {
+		char c = at[i];
+
+		value = value << 4 | (uint32_t)(c <= '9' ? c - '0' :
+						(c | 0x20) - 'a' + 10);
+	}
+	return value;
+}
+
+/* The character of an escape at *at, which is behind its backslash; moves *at
+ * behind it. 0: there is none. */
+static uint32_t unescape(const char **at, const char *end)
+{
+	static const char names[] = "\"\\/bfnrt";
+	static const char meant[] = "\"\\/\b\f\n\r\t";
+	uint32_t c, low;
+
+	if (**at != 'u')
+		return (uint32_t)meant[strchr(names, *(*at)++) - names];
+	c = hex4(*at + 1);
+	*at += 5;
+	if (c < 0xd800 || c > 0xdfff)
+		return c;
+	if (c > 0xdbff || end - *at < 6 || (*at)[0] != '\\' ||
+	    (*at)[1] != 'u')
+		return 0;
+	low = hex4(*at + 2);
+	*at += 6;
+	if (low < 0xdc00 || low > 0xdfff)
+		return 0;
+	return 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+}
+
+/* UTF-8; returns how many bytes. */
+static size_t encode(uint32_t c, char bytes[4])
+{
+	static const uint8_t lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		bytes[i] = (char)(0x80 | (c & 0x3f));
+	bytes[0] = (char)((n > 1 ? lead[n] : 0) | c);
+	return n;
+}
+
+int json_text(struct json_span value, char *text, size_t size)
+{
+	const char *at = value.at + 1, *end = value.at + value.len - 1;
+	size_t len = 0;
+
+	if (value.len < 2 || *value.at != '"')
+		return -EINVAL;
+	while (at < end) {
+		char bytes[4];
+		size_t n = 1;
+
+		if (*at != '\\') {
+			bytes[0] = *at++;
+		} else {
+			uint32_t c;
+
+			at++;
+			c = unescape(&at, end);
+			if (!c)
+				return -EINVAL;
+			n = encode(c, bytes);
+		}
+		if (n >= size - len)
+			return -ENAMETOOLONG;
+		memcpy(text + len, bytes, n);
+		len += n;
+	}
+	text[len] = '\0';
+	return 0;
+}
+
+int json_number(struct json_span value, uint64_t max, uint64_t *number)
+{
+	uint64_t n = 0;
+
+	if (!value.len)
+		return -EINVAL;
+	for (size_t i = 0; i < value.len; i++)
+		if (value.at[i] < '0' || value.at[i] > '9')
+			return -EINVAL;
+	for (size_t i = 0; i < value.len; i++)
+		if (__builtin_mul_overflow(n, 10u, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(value.at[i] - '0'),
+					   &n) || n > max)
+			return -ERANGE;
+	*number = n;
+	return 0;
+}
+
+void json_write(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if ((unsigned char)*text < ' ')
+			fprintf(out, "\\u%04x", *text);
+		else
+			putc(*text, out);
+	}
+	putc('"', out);
 }

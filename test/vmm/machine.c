@@ -468,5 +468,5 @@ void machine_print_stats(struct machine *m, FILE *out)
 		fprintf(out, "%s", i ? "," : "");
 		print_vp(out, &m->vps[i]);
 	}
-	fprintf(out, "]}\n");
+	fprintf(out, "]}");
 }

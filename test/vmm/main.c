@@ -31,10 +31,13 @@
 
 #include "boot.h"
 #include "com.h"
-#include "control.h"
+#include "commands.h"
 #include "devices.h"
+#include "disks.h"
+#include "integration.h"
 #include "loop.h"
 #include "machine.h"
+#include "nets.h"
 #include "options.h"
 #include "serial_console.h"
 
@@ -51,6 +54,7 @@ struct vmm {
 	struct reactor *loop;
 	struct serial_back *com3_back;
 	struct control *control;
+	struct command_target target;
 	struct devices *devices;
 	struct machine *machine;
 	struct com_port *com3; /* VTL2 only */
@@ -126,12 +130,125 @@ static void quit_asked(void *opaque)
 	stop(opaque, VMM_OK, "quit");
 }
 
+static const char *reset_asked(void *opaque)
+{
+	struct vmm *vmm = opaque;
+
+	if (vmm->options.igvm)
+		return "reset: a machine with VTL2 cannot be, yet";
+	machine_stop(vmm->machine, VMM_RESET, "reset");
+	return NULL;
+}
+
 static void nmi_asked(void *opaque)
 {
 	struct vmm *vmm = opaque;
 
 	vp_nmi(vmm->machine, VTL0, 0);
 }
+
+static int inspect_asked(void *opaque, const char *path, unsigned int depth,
+			 FILE *out)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_inspect(vmm->devices, path, depth, out);
+}
+
+static const char *settings_asked(void *opaque, const char *json, size_t len,
+				  command_done *done, void *request)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_settings(vmm->devices, json, len, done, request);
+}
+
+static const char no_services[] = "the guest has no integration services: "
+				  "beside VTL2 they need --vmbus-redirect";
+
+static const char *shutdown_asked(void *opaque, command_done *done,
+				  void *request)
+{
+	struct vmm *vmm = opaque;
+	struct integration *in = devices_integration(vmm->devices);
+
+	return in ? integration_shutdown(in, done, request) : no_services;
+}
+
+static const char *time_asked(void *opaque, int64_t offset, command_done *done,
+			      void *request)
+{
+	struct vmm *vmm = opaque;
+	struct integration *in = devices_integration(vmm->devices);
+
+	return in ? integration_time(in, offset, done, request) : no_services;
+}
+
+static const char *kvp_get_asked(void *opaque, const char *pool,
+				 const char *key, kvp_done *done, void *request)
+{
+	struct vmm *vmm = opaque;
+	struct integration *in = devices_integration(vmm->devices);
+
+	return in ? integration_kvp_get(in, pool, key, done, request) :
+		    no_services;
+}
+
+static const char *nvme_attach_asked(void *opaque, unsigned int disk,
+				     uint32_t nsid, const char *back)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_nvme_attach(devices_disks(vmm->devices), disk, nsid, back);
+}
+
+static const char *nvme_detach_asked(void *opaque, unsigned int disk,
+				     uint32_t nsid)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_nvme_detach(devices_disks(vmm->devices), disk, nsid);
+}
+
+static const char *nvme_resize_asked(void *opaque, unsigned int disk,
+				     uint32_t nsid, uint64_t size)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_nvme_resize(devices_disks(vmm->devices), disk, nsid, size);
+}
+
+static const char *scsi_resize_asked(void *opaque, unsigned int disk,
+				     uint64_t size)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_scsi_resize(devices_disks(vmm->devices), disk, size);
+}
+
+static const char *mana_event_asked(void *opaque, const char *event)
+{
+	struct vmm *vmm = opaque;
+
+	return nets_event(devices_nets(vmm->devices), event);
+}
+
+static const struct command_ops command_ops = {
+	.quit = quit_asked,
+	.nmi = nmi_asked,
+	.reset = reset_asked,
+	.stats = print_stats,
+	.inspect = inspect_asked,
+	.settings = settings_asked,
+	.shutdown = shutdown_asked,
+	.time = time_asked,
+	.kvp_get = kvp_get_asked,
+	.nvme_attach = nvme_attach_asked,
+	.nvme_detach = nvme_detach_asked,
+	.nvme_resize = nvme_resize_asked,
+	.scsi_resize = scsi_resize_asked,
+	.mana_event = mana_event_asked,
+};
 
 static void timed_out(struct reactor_timer *timer)
 {
@@ -167,9 +284,6 @@ static FILE *open_output(const char *option, const char *path)
 /* Sockets and outputs. Loop and console are set up, nothing moves yet. */
 static int open_ends(struct vmm *vmm)
 {
-	static const struct control_ops ops = { .quit = quit_asked,
-						.nmi = nmi_asked,
-						.stats = print_stats };
 	const struct vmm_options *o = &vmm->options;
 
 	if (o->stats) {
@@ -184,7 +298,9 @@ static int open_ends(struct vmm *vmm)
 	if (!vmm->devices)
 		return -EINVAL;
 	if (o->control) {
-		vmm->control = control_open(o->control, vmm->loop, &ops, vmm);
+		vmm->target = (struct command_target){ &command_ops, vmm };
+		vmm->control = control_open(o->control, vmm->loop, commands,
+					    &vmm->target);
 		if (!vmm->control)
 			return -EINVAL;
 	}
@@ -306,6 +422,8 @@ static enum vmm_status start(struct vmm *vmm)
 		return VMM_BAD_INPUT;
 	if (vmm->options.host_tree)
 		return boot_write_host_tree(&vmm->boot);
+	if (vmm->options.print_settings)
+		return boot_print_settings(&vmm->boot);
 	vmm->loop = loop_create();
 	if (!vmm->loop || watch_signals(vmm) < 0) {
 		fprintf(stderr, "vmm: device loop: %s\n", strerror(errno));

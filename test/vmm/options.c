@@ -11,8 +11,8 @@
  *
  * Nothing is opened here and no state is kept outside of *options.
  *
- * An option that is NOT_YET or NEEDS_IGVM is parsed like any other, so that its
- * mistakes are named first; then it is refused by name.
+ * An option that NEEDS_IGVM is parsed like any other, so that its mistakes are
+ * named first; then it is refused by name.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -82,6 +82,14 @@ static const char *parse_redirect(struct vmm_options *o, const char *value)
 {
 	(void)value;
 	o->vmbus_redirect = true;
+	return NULL;
+}
+
+static const char *parse_print_settings(struct vmm_options *o,
+					const char *value)
+{
+	(void)value;
+	o->print_settings = true;
 	return NULL;
 }
 
@@ -191,7 +199,6 @@ static const char *parse_net(struct vmm_options *o, const char *value)
 /* Rules of a row. */
 #define REPEATS (1u << 0)
 #define NEEDS_IGVM (1u << 1)
-#define NOT_YET (1u << 2)
 
 static const struct option_row rows[] = {
 	{ "--igvm", "FILE", "image to load into VTL2; without it there is none",
@@ -215,10 +222,10 @@ static const struct option_row rows[] = {
 	{ "--settings", "FILE", "settings of the paravisor, JSON",
 	  parse_settings, BOOT, NEEDS_IGVM },
 
-	{ "--disk", "DISK", "NVMe disk, a controller of its own", parse_disk,
+	{ "--disk", "DISK", "NVMe or SCSI disk", parse_disk,
 	  DEVICES, REPEATS },
 	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
-	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS | NOT_YET },
+	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
 	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES,
 	  NEEDS_IGVM },
@@ -227,16 +234,17 @@ static const struct option_row rows[] = {
 	  NEEDS_IGVM },
 	{ "--com3", "SERIAL", "COM3: the console of VTL2 (none)", parse_com3,
 	  DEVICES, NEEDS_IGVM },
-	{ "--vmbus-redirect", NULL, "VTL2 serves the guest's VMBus",
-	  parse_redirect, DEVICES, REPEATS | NEEDS_IGVM | NOT_YET },
+	{ "--vmbus-redirect", NULL, "VTL2 relays the host's VMBus to the guest",
+	  parse_redirect, DEVICES, REPEATS | NEEDS_IGVM },
 	{ "--vtl2-vsock-path", "PATH", "Unix socket to VTL2's vsock ports",
 	  parse_vtl2_vsock, DEVICES, NEEDS_IGVM },
 	{ "--vmbus-vtl2-vsock-path", "PATH", NULL, parse_vtl2_vsock, DEVICES,
 	  NEEDS_IGVM },
-	{ "--vsock-path", "PATH", "Unix socket to VTL0's vsock ports",
-	  parse_vsock, DEVICES, NOT_YET },
+	{ "--vsock-path", "PATH", "Unix socket to the guest's vsock ports",
+	  parse_vsock, DEVICES, 0 },
 
-	{ "--control", "PATH", "Unix socket, JSON lines: quit, stats",
+	{ "--control", "PATH", "Unix socket, JSON lines: stats, settings, ...; "
+	  "see below",
 	  parse_control, SEEING, 0 },
 	{ "--stats", "FILE", "counters of the host as JSON, written at exit",
 	  parse_stats, SEEING, 0 },
@@ -244,6 +252,9 @@ static const struct option_row rows[] = {
 	  parse_timeout, SEEING, 0 },
 	{ "--host-tree", "FILE", "write the device tree for the image and exit",
 	  parse_host_tree, SEEING, NEEDS_IGVM },
+	{ "--print-settings", NULL, "print the settings that the image is "
+	  "given and exit", parse_print_settings, SEEING,
+	  REPEATS | NEEDS_IGVM },
 	{ "--help", NULL, "this text", NULL, SEEING, REPEATS },
 	{ "--version", NULL, "the version", NULL, SEEING, REPEATS },
 };
@@ -265,22 +276,59 @@ void options_help(FILE *out)
 			snprintf(left, sizeof(left), "%s%s%s", row->name,
 				 row->value ? " " : "",
 				 row->value ? row->value : "");
-			fprintf(out, "  %-31s %s%s%s%s\n", left,
+			fprintf(out, "  %-31s %s%s%s\n", left,
 				row->help ? row->help : "same as ",
 				row->help ? "" : rows[i - 1].name,
 				row->rules & NEEDS_IGVM ? " (needs --igvm)" :
-							  "",
-				row->rules & NOT_YET ? " (not supported yet)" :
-						       "");
+							  "");
 		}
 	}
 	fputs("\n"
-	      "DISK: mem:SIZE or file:PATH, then any of ,uh-nvme or ,uh (VTL2's),"
-	      " ,ro\n"
-	      "  (read-only), ,sgl=off (the controller has no SGLs, only PRPs)\n"
+	      "DISK: mem:SIZE or file:PATH, then any of these; with none of the"
+	      " first two it is\n"
+	      "  a LUN of the guest's own SCSI controller, which needs"
+	      " --vmbus-redirect\n"
+	      "  ,uh-nvme  VTL2's, an NVMe controller of its own; without"
+	      " --igvm every disk\n"
+	      "            is one, of the guest\n"
+	      "  ,uh       VTL2's, a LUN of the host's SCSI controller: 0, 1,"
+	      " ... in order\n"
+	      "  ,ro       read-only\n"
+	      "  ,block=B  512; 512e (512 on 4096 physical); 4k\n"
+	      "  ,sgl=off  the NVMe controller has no SGLs, only PRPs\n"
+	      "BACK: user or consomme: DHCP, DNS and NAT of this process,"
+	      " 10.0.2.2 is this host;\n"
+	      "  tap:NAME; pair: the other one of two; null. With uh: a vport"
+	      " of VTL2's MANA\n"
+	      "  function; without --igvm every NIC is one, of the guest. pcap="
+	      "FILE: what is\n"
+	      "  on the wire\n"
 	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
 	      " quits),\n"
 	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"
+	      "Settings: --print-settings shows those that come of --disk and"
+	      " --net, with the\n"
+	      "  devices' GUIDs; a file of one's own for --settings is best made"
+	      " from them\n"
+	      "CONTROL: {\"id\":1,\"cmd\":\"stats\",\"args\":{}} in,"
+	      " {\"id\":1,\"ok\":{...}} or\n"
+	      "  {\"id\":1,\"error\":\"...\"} out, a line each. Commands:\n"
+	      "  quit, nmi, stats; reset (no VTL2); inspect (path, depth)\n"
+	      "  settings     args: the whole settings; answered when VTL2 has"
+	      " them\n"
+	      "  shutdown     the guest powers off; answered when it says that it"
+	      " will\n"
+	      "  time         offset: seconds that the guest's clock is set"
+	      " ahead of this host's\n"
+	      "  kvp-get      key: \"OSName\", pool (auto): what the guest says"
+	      " of itself\n"
+	      "  nvme-attach  disk, nsid, back: \"mem:64M\", as in DISK with"
+	      " ,ro ,block=B\n"
+	      "  nvme-detach  disk, nsid\n"
+	      "  nvme-resize  disk, nsid, size: \"128M\"\n"
+	      "  scsi-resize  disk, size        (disk: which --disk, from 0)\n"
+	      "  mana-event   event: link-up, link-down, reset, silent, answer,"
+	      " coalesce, single\n"
 	      "SIZE: digits and K, M, G or T, with or without B; powers of"
 	      " 1024\n"
 	      "\n"
@@ -329,16 +377,37 @@ static size_t row_identity(const struct option_row *row)
 	return row->help ? row - rows : row - rows - 1;
 }
 
-/* Who may have which disk: VTL2 its NVMe controllers, else the guest its own. */
+/* Who may have which disk: beside VTL2 the guest its own by VTL2's relay. */
 static enum options_result check_disks(const struct vmm_options *o)
 {
 	for (unsigned int i = 0; i < o->nr_disks; i++) {
-		if (o->igvm && o->disks[i].owner != OWNER_VTL2_NVME)
+		if (o->igvm && o->disks[i].owner == OWNER_VTL0 &&
+		    !o->vmbus_redirect)
 			return refuse("--disk", o->disks[i].text,
-				      "without uh-nvme: not supported yet");
+				      "without uh or uh-nvme: needs "
+				      "--vmbus-redirect");
+		if (o->igvm && o->disks[i].owner == OWNER_VTL0 &&
+		    o->disks[i].no_sgl)
+			return refuse("--disk", o->disks[i].text,
+				      "sgl=off is for NVMe, not for the guest's "
+				      "SCSI");
 		if (!o->igvm && o->disks[i].owner != OWNER_VTL0)
 			return refuse("--disk", o->disks[i].text,
 				      "uh and uh-nvme need --igvm");
+	}
+	return OPTIONS_RUN;
+}
+
+/* The same of NICs. */
+static enum options_result check_nics(const struct vmm_options *o)
+{
+	for (unsigned int i = 0; i < o->nr_nics; i++) {
+		if (o->igvm && o->nics[i].owner == OWNER_VTL0)
+			return refuse("--net", o->nics[i].text,
+				      "without uh: not supported yet");
+		if (!o->igvm && o->nics[i].owner != OWNER_VTL0)
+			return refuse("--net", o->nics[i].text,
+				      "uh: needs --igvm");
 	}
 	return OPTIONS_RUN;
 }
@@ -361,7 +430,7 @@ static enum options_result check_serial_paths(const struct vmm_options *o)
 enum options_result options_parse(int argc, char **argv,
 				  struct vmm_options *options)
 {
-	const struct option_row *not_ready = NULL, *needs_igvm = NULL;
+	const struct option_row *needs_igvm = NULL;
 	const char *needs_igvm_value = NULL;
 	bool given[NR_ROWS] = { false };
 	enum options_result result;
@@ -402,21 +471,23 @@ enum options_result options_parse(int argc, char **argv,
 		rule = row->parse(options, value);
 		if (rule)
 			return refuse(row->name, value, rule);
-		if ((row->rules & NOT_YET) && !not_ready)
-			not_ready = row;
 		if ((row->rules & NEEDS_IGVM) && !needs_igvm) {
 			needs_igvm = row;
 			needs_igvm_value = value;
 		}
 	}
 	result = check_serial_paths(options);
-	if (result == OPTIONS_RUN && not_ready)
-		result = refuse(not_ready->name, NULL, "not supported yet");
 	if (result == OPTIONS_RUN)
 		result = check_disks(options);
+	if (result == OPTIONS_RUN)
+		result = check_nics(options);
 	if (result == OPTIONS_RUN && !options->igvm && needs_igvm)
 		result = refuse(needs_igvm->name, needs_igvm_value,
 				"needs --igvm");
+	if (result == OPTIONS_RUN && options->vsock && options->igvm &&
+	    !options->vmbus_redirect)
+		result = refuse("--vsock-path", options->vsock,
+				"with --igvm it needs --vmbus-redirect");
 	if (result == OPTIONS_RUN && !options->igvm && !options->vtl0_kernel)
 		result = refuse("--igvm", NULL, "missing: there is nothing to "
 				"boot (--help lists the options)");

@@ -33,6 +33,7 @@ struct vmm_options {
 
 	const char *vtl0_kernel, *vtl0_initrd, *vtl0_append; /* or NULL */
 	const char *settings;
+	bool print_settings;
 
 	struct disk_option disks[OPTIONS_MAX_DISKS];
 	unsigned int nr_disks;

@@ -25,14 +25,14 @@
 #define PCI_SUB_CLASS 0x0a
 #define PCI_BASE_CLASS 0x0b
 #define PCI_CACHE_LINE 0x0c
-#define PCI_BAR0 0x10
+#define PCI_BAR(n) (0x10u + 4 * (n))
 #define PCI_BAR_64_BITS 0x4u
 #define PCI_SUBSYSTEM_VENDOR 0x2c
 #define PCI_SUBSYSTEM 0x2e
 #define PCI_CAPABILITIES 0x34
 #define PCI_INTERRUPT_LINE 0x3c
 
-/* The MSI-X capability; BAR indicator 0. */
+/* The MSI-X capability; the low bits of an offset name its BAR. */
 #define MSIX 0x40
 #define MSIX_ID 0x11
 #define MSIX_CONTROL (MSIX + 2)
@@ -72,8 +72,12 @@ void pci_config_init(struct pci_config *config, const struct pci_function *f)
 	b[PCI_SUB_CLASS] = f->sub_class;
 	b[PCI_BASE_CLASS] = f->base_class;
 	w[PCI_CACHE_LINE] = 0xff;
-	put(b, PCI_BAR0, 8, PCI_BAR_64_BITS);
-	put(w, PCI_BAR0, 8, ~(f->bar_size - 1));
+	put(b, PCI_BAR(0), 8, PCI_BAR_64_BITS);
+	put(w, PCI_BAR(0), 8, ~(f->bar_size - 1));
+	if (f->msix_bar_size) {
+		put(b, PCI_BAR(4), 8, PCI_BAR_64_BITS);
+		put(w, PCI_BAR(4), 8, ~(f->msix_bar_size - 1));
+	}
 	put(b, PCI_SUBSYSTEM_VENDOR, 2, f->subsystem_vendor);
 	put(b, PCI_SUBSYSTEM, 2, f->subsystem);
 	b[PCI_CAPABILITIES] = MSIX;
@@ -82,8 +86,8 @@ void pci_config_init(struct pci_config *config, const struct pci_function *f)
 	b[MSIX] = MSIX_ID; /* no capability follows */
 	put(b, MSIX_CONTROL, 2, f->vectors - 1);
 	put(w, MSIX_CONTROL, 2, MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASKED);
-	put(b, MSIX_TABLE, 4, f->msix_table);
-	put(b, MSIX_PENDING, 4, f->msix_pending);
+	put(b, MSIX_TABLE, 4, f->msix_table | (f->msix_bar_size ? 4 : 0));
+	put(b, MSIX_PENDING, 4, f->msix_pending | (f->msix_bar_size ? 4 : 0));
 }
 
 static bool inside(uint64_t offset, unsigned int size)
@@ -124,9 +128,9 @@ bool pci_config_bus_master(const struct pci_config *config)
 	return config->byte[PCI_COMMAND] & PCI_COMMAND_MASTER;
 }
 
-uint64_t pci_config_bar(const struct pci_config *config)
+uint64_t pci_config_bar(const struct pci_config *config, unsigned int bar)
 {
-	return get(config->byte, PCI_BAR0, 8) & ~0xfull;
+	return get(config->byte, PCI_BAR(bar), 8) & ~0xfull;
 }
 
 bool pci_config_msix_enabled(const struct pci_config *config)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Configuration space of a PCI function (PCI Local Bus Specification 3.0,
- * chapter 6): a type 0 header with one 64-bit memory BAR and an MSI-X
+ * chapter 6): a type 0 header with one or two 64-bit memory BARs and an MSI-X
  * capability. No lock: the bus serialises.
  */
 #ifndef VMM_PCI_CONFIG_H
@@ -30,7 +30,8 @@ void pci_config_write(struct pci_config *config, uint64_t offset,
 
 bool pci_config_memory(const struct pci_config *config);
 bool pci_config_bus_master(const struct pci_config *config);
-uint64_t pci_config_bar(const struct pci_config *config);
+/* `bar`: 0 or 4. */
+uint64_t pci_config_bar(const struct pci_config *config, unsigned int bar);
 bool pci_config_msix_enabled(const struct pci_config *config);
 bool pci_config_msix_masked(const struct pci_config *config);
 

@@ -19,6 +19,11 @@
  * moved to a later time for that. The signal is not the one of vp_kick(): of
  * one signal pending twice the second is dropped, and with it the knowledge
  * that the timer has to be armed anew.
+ *
+ * Slack. A timer of VTL2 that expires while VTL0 runs takes the VP out of VTL0.
+ * Where the emulated processor is so slow that the ticks of VTL2's kernel would
+ * fill it, as in the nested lab, such a timer may be late by timer_slack_ms, 0
+ * elsewhere; what takes the VP to VTL2 before brings it along.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -81,13 +86,22 @@ int timer_create_vp(struct vp *vp)
 	return 0;
 }
 
+/* By how much timers of this VTL may be late now. */
+static uint64_t slack(const struct vp *vp, enum vtl vtl)
+{
+	return vtl == VTL2 && vp->active == VTL0 ?
+		       vp->m->config.timer_slack_ms * (HV_REF_TIME_HZ / 1000) :
+		       0;
+}
+
 void timer_arm(struct vp *vp, uint64_t deadline)
 {
 	struct itimerspec when = { .it_interval = { 0 } };
 
 	uint64_t armed = atomic_load(&vp->timer_armed);
 
-	if (!deadline || (armed && armed <= deadline))
+	if (!deadline || (armed && armed <= deadline &&
+			  deadline - armed <= slack(vp, VTL2) / 4))
 		return;
 	when.it_value = timer_to_clock(vp->m, deadline);
 	atomic_store(&vp->timer_armed, deadline);
@@ -179,19 +193,26 @@ static void fire(struct vp_vtl *vv, unsigned int n, uint64_t now)
 		t->due = now + t->count - (now - t->due) % t->count;
 }
 
+static uint64_t at_latest(const struct stimer *t, uint64_t late)
+{
+	return t->due > UINT64_MAX - late ? UINT64_MAX : t->due + late;
+}
+
 uint64_t timer_expire(struct vp *vp)
 {
 	uint64_t now = reference_time(vp->m);
 	uint64_t next = lapic_timer(&vp->lapic, now);
 
 	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t late = slack(vp, vp->vtl[i].vtl);
+
 		for (unsigned int n = 0; n < HV_STIMER_COUNT; n++) {
 			struct stimer *t = &vp->vtl[i].stimers[n];
 
-			if (t->due && t->due <= now)
+			if (t->due && at_latest(t, late) <= now)
 				fire(&vp->vtl[i], n, now);
-			if (t->due && (!next || t->due < next))
-				next = t->due;
+			if (t->due && (!next || at_latest(t, late) < next))
+				next = at_latest(t, late);
 		}
 	}
 	return next;

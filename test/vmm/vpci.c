@@ -3,21 +3,21 @@
  * Virtual PCI bus, theory of operation
  *
  * Owns the configuration space of its one function (slot 0), the window
- * through which a guest reaches it, and where the function's BAR is.
+ * through which a guest reaches it, and where the function's BARs are.
  *
  *	         version       D0 entry             D0 exit
- *	opened ----------> agreed -----> D0: window and BAR are there -----.
- *	                     ^                                             |
- *	                     `---------------------------------------------'
+ *	opened ----------> agreed -----> D0: window and BARs are there -----.
+ *	                     ^                                              |
+ *	                     `----------------------------------------------'
  *	closed from anywhere: as after power-up (vpci_reset)
  *
  * The window is where the guest says in its D0 entry; its accesses come as
- * MMIO on VPs' threads. The BAR is mapped while memory decoding is on and its
+ * MMIO on VPs' threads. A BAR is mapped while memory decoding is on and its
  * address is free; an address that is taken is as good as no address, as on a
  * bus where two devices drive the same line.
  *
  * Threads: messages come on the device thread, accesses on VPs' threads. The
- * lock covers configuration space and BAR. The window is added and removed
+ * lock covers configuration space and BARs. The window is added and removed
  * without it: removal waits for VPs that are inside the window, and those want
  * the lock.
  *
@@ -64,26 +64,27 @@ static void host_message(void *opaque, uint64_t address, uint32_t data)
 
 /* ---- configuration space ---- */
 
-static void unmap_bar(struct vpci_bus *bus)
+static void unmap_bar(struct vpci_bus *bus, struct vpci_bar *bar)
 {
-	if (bus->bar_mapped)
-		machine_remove_mmio(bus->machine, bus->vtl, &bus->bar);
-	bus->bar_mapped = false;
+	if (bar->mapped)
+		machine_remove_mmio(bus->machine, bus->vtl, &bar->region);
+	bar->mapped = false;
 }
 
-/* Moves the BAR to where configuration space says. */
-static void map_bar(struct vpci_bus *bus)
+/* Moves a BAR to where configuration space says. */
+static void map_bar(struct vpci_bus *bus, struct vpci_bar *bar)
 {
-	uint64_t base = pci_config_bar(&bus->config);
-	bool wanted = pci_config_memory(&bus->config) && base;
+	uint64_t base = pci_config_bar(&bus->config, bar->number);
+	bool wanted = bar->region.size && pci_config_memory(&bus->config) &&
+		      base;
 
-	if (bus->bar_mapped && wanted && bus->bar.base == base)
+	if (bar->mapped && wanted && bar->region.base == base)
 		return;
-	unmap_bar(bus);
+	unmap_bar(bus, bar);
 	if (!wanted || machine_ram(bus->machine, bus->vtl, base, 1))
 		return;
-	bus->bar.base = base;
-	bus->bar_mapped = !machine_add_mmio(bus->machine, bus->vtl, &bus->bar);
+	bar->region.base = base;
+	bar->mapped = !machine_add_mmio(bus->machine, bus->vtl, &bar->region);
 }
 
 /* Does what the bits of configuration space mean now. */
@@ -92,7 +93,8 @@ static void apply_config(struct vpci_bus *bus)
 	struct pci_function *f = bus->function;
 
 	atomic_store(&bus->bus_master, pci_config_bus_master(&bus->config));
-	map_bar(bus);
+	for (unsigned int i = 0; i < VPCI_BARS; i++)
+		map_bar(bus, &bus->bar[i]);
 	msix_control(f->msix, &f->host, pci_config_msix_enabled(&bus->config),
 		     pci_config_msix_masked(&bus->config));
 }
@@ -141,6 +143,31 @@ static void bar_write(void *opaque, uint64_t offset, unsigned int size,
 	struct vpci_bus *bus = opaque;
 
 	bus->function->ops->write(bus->function, offset, size, value);
+}
+
+/* BAR 4: the table and the pending bits. */
+
+static uint64_t msix_bar_read(void *opaque, uint64_t offset, unsigned int size)
+{
+	struct vpci_bus *bus = opaque;
+	const struct pci_function *f = bus->function;
+
+	if (offset >= f->msix_pending)
+		return msix_read_pending(f->msix, offset - f->msix_pending,
+					 size);
+	return offset < f->msix_table ? 0 :
+		msix_read(f->msix, offset - f->msix_table, size);
+}
+
+static void msix_bar_write(void *opaque, uint64_t offset, unsigned int size,
+			   uint64_t value)
+{
+	struct vpci_bus *bus = opaque;
+	const struct pci_function *f = bus->function;
+
+	if (offset >= f->msix_table && offset < f->msix_pending)
+		msix_write(f->msix, &f->host, offset - f->msix_table, size,
+			   value);
 }
 
 /* ---- messages ---- */
@@ -473,11 +500,19 @@ struct vpci_bus *vpci_create(struct machine *m, enum vtl vtl,
 		.write = window_write,
 		.opaque = bus,
 	};
-	bus->bar = (struct io_region){
+	bus->bar[0].region = (struct io_region){
 		.size = function->bar_size,
 		.name = "vpci bar",
 		.read = bar_read,
 		.write = bar_write,
+		.opaque = bus,
+	};
+	bus->bar[1].number = 4;
+	bus->bar[1].region = (struct io_region){
+		.size = function->msix_bar_size,
+		.name = "vpci msix bar",
+		.read = msix_bar_read,
+		.write = msix_bar_write,
 		.opaque = bus,
 	};
 	function->host = (struct pci_host){

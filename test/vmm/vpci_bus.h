@@ -10,6 +10,8 @@
 #include "relay/channel.h"
 #include "vpci.h"
 
+#define VPCI_BARS 2 /* 0 and, for MSI-X, 4 */
+
 struct vpci_bus {
 	struct machine *machine;
 	enum vtl vtl;
@@ -20,8 +22,11 @@ struct vpci_bus {
 	pthread_mutex_t lock; /* from here on */
 	struct pci_config config;
 	uint32_t slot; /* selected in the window */
-	struct io_region bar;
-	bool bar_mapped;
+	struct vpci_bar {
+		struct io_region region;
+		unsigned int number;
+		bool mapped;
+	} bar[VPCI_BARS];
 	atomic_bool bus_master;
 
 	/* The device thread only. */

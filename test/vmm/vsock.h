@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets of the machine's VTL: a Unix socket on the host, on which a client
- * writes "CONNECT PORT\n" and reads "OK PORT\n", and from then on talks to who
- * listens on that AF_VSOCK port inside. (The convention of Firecracker and
- * others, "hybrid vsock".) Connections from the inside are refused.
+ * Sockets of one of the machine's VTLs: a Unix socket PATH on the host, on
+ * which a client writes "CONNECT PORT\n" and reads "OK PORT\n", and from then on
+ * talks to who listens on that AF_VSOCK port inside; and who connects from
+ * inside to port N of the host (CID 2) reaches who listens on the Unix socket
+ * PATH_N. (The convention of Firecracker and others, "hybrid vsock".)
  */
 #ifndef VMM_VSOCK_H
 #define VMM_VSOCK_H
