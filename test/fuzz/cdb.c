@@ -4,7 +4,7 @@
  *
  * Input: which unit, then steps: begin a command (CDB, direction, buffer and
  * its shape, first bytes of its data), end one of the disk's requests, change
- * the disk's size.
+ * the disk's size, push the button of a DVD drive.
  *
  * It must hold that every command ends once, when its last request did at the
  * latest; that it moves no more than its buffer; that sense data come with
@@ -22,7 +22,9 @@
 #define RAM_SIZE (2 * RAM_HALF)
 #define NR_TASKS 6
 #define MAX_STEPS 24
-#define UNITS 5
+#define UNITS 9
+#define FIRST_DVD 6 /* of these */
+#define EMPTY_DVD 8
 #define LUN 3
 
 static _Alignas(4096) uint8_t ram[RAM_SIZE];
@@ -61,6 +63,27 @@ static const struct disk_info kinds[UNITS] = {
 		.range_alignment = 4, .read_only = true,
 		.discard_granularity = 8, .write_zeroes = true,
 	},
+	{ /* even more works */
+		.blocks = 4096, .block_size = 512, .physical_block_size = 4096,
+		.max_transfer = 32 * 1024, .max_ranges = 9, .gap_mask = 4095,
+		.range_alignment = 4, .discard_granularity = 8,
+		.discard_alignment = 3, .optimal_transfer = 8192,
+		.write_cache = true, .fua = true, .write_zeroes = true,
+		.write_zeroes_unmap = true, .discard_zeroes = true,
+		.compare = true, .verify = true, .reservation_types = 0x76,
+		.reservation_persist = true,
+	},
+	{ /* discs */
+		.blocks = 5001, .block_size = 512, .physical_block_size = 512,
+		.max_transfer = 64 * 1024, .max_ranges = 17, .gap_mask = 4095,
+		.range_alignment = 4, .discard_granularity = 8,
+	},
+	{
+		.blocks = 600, .block_size = 4096, .physical_block_size = 4096,
+		.max_transfer = 32 * 1024, .max_ranges = 17, .gap_mask = 4095,
+		.range_alignment = 4, .write_cache = true,
+	},
+	{ 0 }, /* none */
 };
 
 static struct disk_strict disk;
@@ -160,7 +183,18 @@ static void start(struct fuzz_input *in)
 
 static void begin(uint8_t kind)
 {
-	static const struct scsi_identity identity = { .product = "Fuzz" };
+	unsigned int unit = kind % 64 % UNITS;
+	const struct scsi_lun_config config = {
+		.number = LUN, .read_only = kind & 0x80,
+		.disk = unit == EMPTY_DVD ? NULL : &disk.disk,
+		.dvd = unit >= FIRST_DVD,
+		.identity.product = "Fuzz",
+		.write_cache = kind & 0x40 ? SCSI_OFF : SCSI_AS_DISK,
+		.fua = kind & 0x40 ? SCSI_OFF : SCSI_AS_DISK,
+		.unmap = kind & 0x40 ? SCSI_OFF : SCSI_AS_DISK,
+		.rotation = kind & 0x40 ? 7200 : 0,
+		.physical_block_size = kind & 0x40 ? 16384 : 0,
+	};
 
 	if (!memory.nr_ranges) {
 		/* Two ranges, so that not everything is one mapping. */
@@ -170,10 +204,9 @@ static void begin(uint8_t kind)
 		fuzz_expect(!scsi_bounce_open(&bounce), 0, 0);
 	}
 	memset(ram, 0, 256);
-	disk = disk_strict(&kinds[kind % UNITS], &memory);
-	fuzz_expect(!scsi_lun_init(&lun, LUN, &disk.disk, kind & 0x80,
-				   &identity), kind, 0);
-	target.lun[LUN] = &lun;
+	disk = disk_strict(&kinds[unit], &memory);
+	fuzz_expect(!scsi_lun_init(&lun, &config), kind, 0);
+	target.nexus[LUN] = &nexus;
 	fuzz_expect(!scsi_nexus_open(&nexus, &lun, &bounce, NULL, NR_TASKS), 0,
 		    0);
 }
@@ -196,6 +229,9 @@ void fuzz_one(struct fuzz_input *in)
 					(what >> 2) % DISK_NR_STATUS : DISK_OK);
 		else if (what % 64 == 2)
 			resize(what >> 6);
+		else if (what % 64 == 6)
+			(void)(what & 0x80 ? scsi_lun_eject(&lun) :
+					     scsi_lun_insert(&lun));
 		else
 			start(in);
 	}

@@ -43,25 +43,82 @@ static void check_ranges(const struct disk_strict *d,
 	fuzz_expect(sum == bytes, sum, bytes);
 }
 
+/* Does the disk know this, and its flags? */
+static void check_op(const struct disk_strict *d,
+		     const struct disk_request *req)
+{
+	const struct disk_info *info = &d->info;
+	unsigned int flags = 0;
+	bool can = true, changes = false;
+
+	switch (req->op) {
+	case DISK_READ:
+	case DISK_FLUSH:
+		break;
+	case DISK_WRITE:
+		changes = true;
+		flags = info->fua ? DISK_FUA : 0;
+		break;
+	case DISK_DISCARD:
+		changes = true;
+		can = info->discard_granularity;
+		break;
+	case DISK_WRITE_ZEROES:
+		changes = true;
+		can = info->write_zeroes;
+		flags = info->write_zeroes_unmap ? DISK_UNMAP : 0;
+		break;
+	case DISK_COMPARE:
+		can = info->compare;
+		break;
+	case DISK_VERIFY:
+		can = info->verify;
+		break;
+	case DISK_RESERVATION:
+		can = info->reservation_types && req->reservation;
+		break;
+	default:
+		can = false;
+	}
+	fuzz_expect(can && req->done, req->op, 0);
+	fuzz_expect(!(req->flags & ~flags), req->flags, req->op);
+	fuzz_expect(!changes || !info->read_only, req->op, 0);
+}
+
+/* What a host may ask for. */
+static void check_reservation(const struct disk_strict *d,
+			      const struct disk_reservation *r)
+{
+	bool registers = r->action <= DISK_REPLACE;
+	bool typed = r->action >= DISK_RESERVE && r->action <= DISK_RELEASE;
+
+	fuzz_expect(r->action <= DISK_REPORT, r->action, 0);
+	fuzz_expect(registers || (!r->ignore_key && !r->set_persist),
+		    r->action, r->set_persist);
+	fuzz_expect(!r->persist || d->info.reservation_persist, r->action, 0);
+	fuzz_expect(!typed ||
+		    (r->type && r->type <= DISK_EXCLUSIVE_ACCESS_ALL &&
+		     d->info.reservation_types >> r->type & 1),
+		    r->action, r->type);
+}
+
+static bool has_data(const struct disk_request *req)
+{
+	return req->op == DISK_READ || req->op == DISK_WRITE ||
+	       req->op == DISK_COMPARE;
+}
+
 static void check(const struct disk_strict *d, const struct disk_request *req)
 {
-	bool data = req->op == DISK_READ || req->op == DISK_WRITE;
 	uint64_t bytes = (uint64_t)req->blocks * d->info.block_size;
 
-	fuzz_expect(req->op <= DISK_WRITE_ZEROES && req->done, req->op, 0);
+	check_op(d, req);
 	fuzz_expect(req->lba <= d->info.blocks &&
 		    req->blocks <= d->info.blocks - req->lba, req->lba,
 		    req->blocks);
-	fuzz_expect(req->op == DISK_READ || req->op == DISK_FLUSH ||
-		    !d->info.read_only, req->op, 0);
-	fuzz_expect(!req->flags || (req->flags == DISK_FUA &&
-				    req->op == DISK_WRITE && d->info.fua),
-		    req->flags, req->op);
-	fuzz_expect(req->op != DISK_DISCARD || d->info.discard_granularity,
-		    req->op, 0);
-	fuzz_expect(req->op != DISK_WRITE_ZEROES || d->info.write_zeroes,
-		    req->op, 0);
-	if (!data) {
+	if (req->op == DISK_RESERVATION)
+		check_reservation(d, req->reservation);
+	if (!has_data(req)) {
 		fuzz_expect(!req->nr_ranges && !req->buffer, req->op, 0);
 		return;
 	}
@@ -118,11 +175,26 @@ static void submit(struct disk_queue *q, struct disk_request **reqs,
 	}
 }
 
+/* A report of anything. */
+static void report(struct disk_reservation *r, unsigned int seed)
+{
+	r->type = (uint8_t)(seed % 9);
+	r->persists = seed & 1;
+	r->nr_registrants = (uint16_t)(seed * 7 % (DISK_MAX_REGISTRANTS + 9));
+	for (unsigned int i = 0; i < DISK_MAX_REGISTRANTS; i++) {
+		r->registrant[i].key = seed + i;
+		r->registrant[i].holder = i % 3 == seed % 4;
+		r->registrant[i].self = i == seed;
+		memset(r->registrant[i].host, (int)i, 16);
+	}
+}
+
 bool disk_strict_end(struct disk_strict *d, unsigned int which,
 		     enum disk_status status)
 {
 	struct disk_request *req;
 	struct disk_queue *q;
+	unsigned int seed = d->ended++;
 
 	if (!d->nr_pending)
 		return false;
@@ -134,9 +206,11 @@ bool disk_strict_end(struct disk_strict *d, unsigned int which,
 	q = (struct disk_queue *)(uintptr_t)req->backend[0];
 	q->used--;
 	check(d, req);
-	if (status == DISK_OK && (req->op == DISK_READ ||
-				  req->op == DISK_WRITE))
+	if (status == DISK_OK && has_data(req))
 		touch(d, req);
+	if (status == DISK_OK && req->op == DISK_RESERVATION &&
+	    req->reservation->action == DISK_REPORT)
+		report(req->reservation, seed);
 	req->done(req, status);
 	return true;
 }

@@ -17,7 +17,7 @@ struct disk_strict {
 	const struct guest_memory *memory;
 	unsigned int queues;
 	struct disk_request *pending[DISK_STRICT_PENDING];
-	unsigned int nr_pending;
+	unsigned int nr_pending, ended;
 };
 
 struct disk_strict disk_strict(const struct disk_info *info,

@@ -21,7 +21,25 @@ static void check_text(const char *text, size_t size)
 		fuzz_expect(*text >= ' ' && *text <= '~', *text, size);
 }
 
-static void check_luns(const struct settings_controller *c)
+/* Its run of devices, after all runs before it. */
+static void check_devices(const struct settings *s,
+			  const struct settings_lun *lun, unsigned int *next)
+{
+	fuzz_expect(!lun->nr_devices || lun->first_device == *next,
+		    lun->first_device, *next);
+	*next += lun->nr_devices;
+	fuzz_expect(*next <= s->nr_devices, *next, s->nr_devices);
+	fuzz_expect(lun->nr_devices <= SETTINGS_MAX_STRIPE, lun->nr_devices, 0);
+	fuzz_expect(lun->nr_devices || lun->dvd, lun->lun, 0);
+	if (lun->nr_devices > 1)
+		fuzz_expect(lun->chunk_kib >= SETTINGS_MIN_CHUNK_KIB &&
+			    lun->chunk_kib <= SETTINGS_MAX_CHUNK_KIB &&
+			    !(lun->chunk_kib & (lun->chunk_kib - 1)),
+			    lun->chunk_kib, lun->lun);
+}
+
+static void check_luns(const struct settings *s,
+		       const struct settings_controller *c, unsigned int *next)
 {
 	uint64_t seen = 0;
 
@@ -35,6 +53,7 @@ static void check_luns(const struct settings_controller *c)
 		fuzz_expect(lun->lun < SETTINGS_MAX_LUNS, lun->lun, i);
 		fuzz_expect(!(seen & 1ull << lun->lun), lun->lun, i);
 		seen |= 1ull << lun->lun;
+		check_devices(s, lun, next);
 		check_text(lun->vendor, sizeof(lun->vendor));
 		check_text(lun->product, sizeof(lun->product));
 		check_text(lun->revision, sizeof(lun->revision));
@@ -44,15 +63,19 @@ static void check_luns(const struct settings_controller *c)
 
 static void check(const struct settings *s)
 {
+	unsigned int next = 0;
+
 	fuzz_expect(s->nr_controllers <= SETTINGS_MAX_CONTROLLERS,
 		    s->nr_controllers, 0);
 	for (unsigned int i = 0; i < s->nr_controllers; i++) {
-		check_luns(&s->controller[i]);
+		check_luns(s, &s->controller[i], &next);
 		for (unsigned int k = 0; k < i; k++)
 			fuzz_expect(!guid_equal(&s->controller[i].instance,
 						&s->controller[k].instance),
 				    i, k);
 	}
+	fuzz_expect(next == s->nr_devices && next <= SETTINGS_MAX_DEVICES,
+		    next, s->nr_devices);
 	fuzz_expect(s->nr_modules <= SETTINGS_MAX_MODULES, s->nr_modules, 0);
 	for (unsigned int i = 0; i < s->nr_modules; i++) {
 		const char *name = s->module[i].name;
@@ -81,13 +104,14 @@ static bool has_nul(const uint8_t *json, size_t size)
 void fuzz_one(struct fuzz_input *in)
 {
 	static struct settings s, untouched;
+	char error[SETTINGS_ERROR_SIZE] = "";
 	size_t size;
 	const uint8_t *json = fuzz_rest(in, SIZE_MAX, &size);
 	int err;
 
 	memset(&s, UNTOUCHED, sizeof(s));
 	memset(&untouched, UNTOUCHED, sizeof(s));
-	err = settings_parse((const char *)json, size, &s);
+	err = settings_parse((const char *)json, size, &s, error);
 	if (!err) {
 		fuzz_expect(!fuzz_log_lines(), fuzz_log_lines(), 0);
 		fuzz_expect(!has_nul(json, size), 0, 0);
@@ -97,5 +121,6 @@ void fuzz_one(struct fuzz_input *in)
 	}
 	fuzz_expect(err == -EINVAL, err, 0);
 	fuzz_expect(fuzz_log_lines() == 1, fuzz_log_lines(), 0);
+	fuzz_expect(*error && memchr(error, 0, sizeof(error)), *error, 0);
 	fuzz_expect(!memcmp(&s, &untouched, sizeof(s)), 0, 0);
 }

@@ -125,7 +125,7 @@ static void create(void)
 		.range_alignment = 4, .write_cache = true, .fua = true,
 		.discard_granularity = 1, .write_zeroes = true,
 	};
-	const struct storvsp_lun_config luns[2] = {
+	const struct scsi_lun_config luns[2] = {
 		{ .number = 0, .disk = &disk[0].disk },
 		{ .number = READ_ONLY_LUN, .read_only = true,
 		  .disk = &disk[1].disk },
@@ -134,6 +134,7 @@ static void create(void)
 		.queue_depth = DEPTH,
 		.max_subchannels = 2,
 		.memory = &memory,
+		.reactor = &reactor,
 		.nr_luns = 2,
 		.luns = luns,
 	};
@@ -152,11 +153,11 @@ static void create(void)
 /* What inputs change of it. */
 static void reset_lun(void)
 {
-	struct scsi_lun *lun = storvsp->target.lun[0];
+	struct scsi_lun *lun = &storvsp->lun[0]->scsi;
 
 	disk[0].info.blocks = BLOCKS;
 	atomic_store(&lun->blocks, BLOCKS);
-	atomic_store(&lun->capacity_changed, false);
+	atomic_store(&lun->attentions, 0);
 	atomic_store(&lun->write_cache, true);
 }
 
