@@ -79,7 +79,8 @@ unit_sources = $(1) $(shell sed -n '1,5s,^/[*/] *SOURCES: *\([^*]*\).*,\1,p' $(1
 define unit_rule
 build/unit/$(notdir $(1:.c=)): $(call object,unit,$(call unit_sources,$(1)))
 	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=address$$(comma)undefined \
-		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -lcmocka)
+		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -Wl$$(comma)--as-needed \
+		-lcmocka -lslirp)
 build/check/unit/$(notdir $(1:.c=)).ok: build/unit/$(notdir $(1:.c=)) run-again
 	@rm -f $$@
 	$$(call step,TEST,timeout 120 $$< && touch $$@)
@@ -89,7 +90,8 @@ run-again:
 
 # --- Threads: tests that have some, with ThreadSanitizer as well --------------
 
-threaded_tests := $(patsubst %,test/unit/relay_%_test.c,threads ring)
+threaded_tests := $(patsubst %,test/unit/%_test.c,relay_threads relay_ring \
+	relay_netvsp_threads mana_vport)
 # It knows no fences: it takes them for nothing, and says so.
 TSAN_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
 $(eval $(call objects,tsan,$$(HOST_CC),$$(TSAN_CFLAGS),host,$$(host_ready)))
@@ -101,7 +103,7 @@ build/tsan/$(notdir $(1:.c=)): $(call object,tsan,$(call unit_sources,$(1)))
 		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -lcmocka)
 build/check/tsan/$(notdir $(1:.c=)).ok: build/tsan/$(notdir $(1:.c=)) run-again
 	@rm -f $$@
-	$$(call step,TSAN,timeout 60 setarch -R $$< && touch $$@)
+	$$(call step,TSAN,timeout 300 setarch -R $$< && touch $$@)
 endef
 $(foreach t,$(threaded_tests),$(eval $(call tsan_rule,$(t))))
 

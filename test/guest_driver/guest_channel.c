@@ -146,12 +146,10 @@ void guest_ring_clear(struct guest_channel *ch)
 		abort();
 }
 
-int guest_ring_create(struct guest_driver *g,
-		      const struct vmbus_offer_channel *offer, uint32_t pages,
-		      struct guest_channel *ch)
+static void ring_alloc(struct guest_driver *g,
+		       const struct vmbus_offer_channel *offer, uint32_t pages,
+		       struct guest_channel *ch)
 {
-	int err;
-
 	*ch = (struct guest_channel){
 		.g = g,
 		.id = le32_to_cpu(offer->channel),
@@ -166,6 +164,23 @@ int guest_ring_create(struct guest_driver *g,
 	/* Memory as an allocator may give it: not clean. */
 	for (uint32_t i = 0; i < ch->nr_pages; i++)
 		memset(guest_page(g, ch->pfn[i]), 0xaa, GUEST_PAGE_SIZE);
+}
+
+int guest_ring_post(struct guest_driver *g,
+		    const struct vmbus_offer_channel *offer, uint32_t pages,
+		    struct guest_channel *ch)
+{
+	ring_alloc(g, offer, pages, ch);
+	return guest_gpadl_post(g, ch->id, ch->pfn, ch->nr_pages, &ch->gpadl);
+}
+
+int guest_ring_create(struct guest_driver *g,
+		      const struct vmbus_offer_channel *offer, uint32_t pages,
+		      struct guest_channel *ch)
+{
+	int err;
+
+	ring_alloc(g, offer, pages, ch);
 	err = guest_gpadl_create(g, ch->id, ch->pfn, ch->nr_pages, &ch->gpadl);
 	if (err)
 		guest_channel_free(ch);
@@ -211,6 +226,8 @@ int guest_signal(struct guest_channel *ch)
 {
 	int err = vmbus_server_signal(ch->g->server, ch->connection, 0);
 
+	if (err == -ENOENT && ch->g->host)
+		err = vmbus_server_signal(ch->g->host, ch->connection, 0);
 	if (!ch->g->manual)
 		reactor_inline_drain();
 	return err;

@@ -290,11 +290,10 @@ static int post_gpadl(struct guest_driver *g, uint32_t channel, uint32_t id,
 	return err;
 }
 
-int guest_gpadl_create(struct guest_driver *g, uint32_t channel,
-		       const uint64_t *pfn, uint32_t n, uint32_t *gpadl)
+int guest_gpadl_post(struct guest_driver *g, uint32_t channel,
+		     const uint64_t *pfn, uint32_t n, uint32_t *gpadl)
 {
 	uint64_t *word = need(calloc(n + 1, sizeof(word[0])));
-	struct vmbus_gpadl_created created;
 	int err;
 
 	*gpadl = g->next_gpadl++;
@@ -302,6 +301,15 @@ int guest_gpadl_create(struct guest_driver *g, uint32_t channel,
 	memcpy(word + 1, pfn, n * sizeof(pfn[0]));
 	err = post_gpadl(g, channel, *gpadl, word, n + 1);
 	free(word);
+	return err;
+}
+
+int guest_gpadl_create(struct guest_driver *g, uint32_t channel,
+		       const uint64_t *pfn, uint32_t n, uint32_t *gpadl)
+{
+	struct vmbus_gpadl_created created;
+	int err = guest_gpadl_post(g, channel, pfn, n, gpadl);
+
 	if (err)
 		return err;
 	err = guest_expect(g, VMBUS_GPADL_CREATED, &created, sizeof(created));

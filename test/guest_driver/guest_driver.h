@@ -39,6 +39,8 @@ struct guest_message {
 
 struct guest_driver {
 	struct vmbus_server *server;
+	struct vmbus_server *host; /* not NULL: takes signals that `server` */
+				   /* does not know, as a hypervisor would */
 	struct guest_memory memory;
 	uint8_t *ram; /* from GPA 0 */
 	uint32_t nr_pages, free_pages;
@@ -90,6 +92,9 @@ int guest_request_offers(struct guest_driver *g, unsigned int *nr_offers,
 			 struct vmbus_offer_channel *offers, unsigned int max);
 int guest_gpadl_create(struct guest_driver *g, uint32_t channel,
 		       const uint64_t *pfn, uint32_t n, uint32_t *gpadl);
+/* Its messages, without waiting for the answer. */
+int guest_gpadl_post(struct guest_driver *g, uint32_t channel,
+		     const uint64_t *pfn, uint32_t n, uint32_t *gpadl);
 int guest_gpadl_teardown(struct guest_driver *g, uint32_t channel,
 			 uint32_t gpadl);
 int guest_unload(struct guest_driver *g);
@@ -114,6 +119,10 @@ int guest_open(struct guest_driver *g, const struct vmbus_offer_channel *offer,
 int guest_ring_create(struct guest_driver *g,
 		      const struct vmbus_offer_channel *offer, uint32_t pages,
 		      struct guest_channel *ch);
+/* The first without waiting for the answer; the pages stay in any case. */
+int guest_ring_post(struct guest_driver *g,
+		    const struct vmbus_offer_channel *offer, uint32_t pages,
+		    struct guest_channel *ch);
 void guest_ring_clear(struct guest_channel *ch);
 int guest_ring_open(struct guest_channel *ch, uint32_t vp);
 /* OPEN_CHANNEL without waiting for its result. */

@@ -39,7 +39,11 @@
 #define LIST (320 * PAGE)
 #define SCRATCH (400 * PAGE)
 
-static _Alignas(4096) uint8_t ram[RAM_PAGES * 4096];
+#define RAM_SIZE (RAM_PAGES * PAGE)
+
+static _Alignas(4096) uint8_t first_ram[RAM_SIZE];
+/* Of the controller that the functions below drive: a test may have two. */
+static uint8_t *ram = first_ram;
 static struct medium *medium;
 static struct nvme_controller *nvme;
 static struct pci_function *f;
@@ -55,10 +59,9 @@ static struct nvme_completion last;
 
 static inline void *dma(void *opaque, uint64_t address, size_t size)
 {
-	(void)opaque;
-	if (address >= sizeof(ram) || size > sizeof(ram) - address)
+	if (address >= RAM_SIZE || size > RAM_SIZE - address)
 		return NULL;
-	return ram + address;
+	return (uint8_t *)opaque + address;
 }
 
 static inline bool is_guest(void *opaque, uint64_t address, size_t size)
@@ -223,24 +226,15 @@ static inline struct nvme_counters counters(void)
 	return now;
 }
 
-static inline void start(unsigned int mdts, bool sgl, bool read_only)
+static inline void start_config(const struct nvme_config *config)
 {
-	struct nvme_config config = {
-		.medium = medium,
-		.read_only = read_only,
-		.sgl = sgl,
-		.mdts = mdts,
-		.io_queues = QUEUES,
-		.serial = "SERIAL",
-		.nguid = { 0xab, [15] = 0xcd },
-	};
-
-	nvme = nvme_create(&config);
+	nvme = nvme_create(config);
 	assert_non_null(nvme);
 	f = nvme_function(nvme);
 	f->host = (struct pci_host){ .dma = dma,
 				     .is_guest = is_guest,
-				     .message = message };
+				     .message = message,
+				     .opaque = ram };
 	for (unsigned int i = 0; i <= QUEUES; i++) {
 		uint64_t at = f->msix_table + 16 * i;
 
@@ -255,10 +249,26 @@ static inline void start(unsigned int mdts, bool sgl, bool read_only)
 	create_queues();
 }
 
+static inline void start(unsigned int mdts, bool sgl, bool read_only)
+{
+	struct nvme_config config = {
+		.medium = medium,
+		.read_only = read_only,
+		.sgl = sgl,
+		.mdts = mdts,
+		.io_queues = QUEUES,
+		.serial = "SERIAL",
+		.nguid = { 0xab, [15] = 0xcd },
+	};
+
+	start_config(&config);
+}
+
 static inline int setup(void **state)
 {
 	(void)state;
-	memset(ram, 0, sizeof(ram));
+	ram = first_ram;
+	memset(ram, 0, RAM_SIZE);
 	return medium_memory(BLOCKS * MEDIUM_BLOCK, &medium);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/model/nvme.c test/model/nvme_queue.c test/model/nvme_data.c test/model/nvme_admin.c test/model/nvme_identify.c test/model/nvme_io.c test/model/msix.c test/model/medium.c */
+/* SOURCES: test/model/nvme.c test/model/nvme_queue.c test/model/nvme_data.c test/model/nvme_admin.c test/model/nvme_identify.c test/model/nvme_io.c test/model/nvme_namespace.c test/model/nvme_reservation.c test/model/reservation.c test/model/msix.c test/model/medium.c */
 /*
  * A driver of a few lines against the NVMe model: the controller's thread runs
  * as it does in vmm, and memory is a small array of pages, the lower half of
@@ -215,7 +215,11 @@ static void test_namespace_and_fuse(void **state)
 
 	(void)state;
 	start(7, true, false);
-	cmd.nsid = cpu_to_le32(2);
+	cmd.nsid = cpu_to_le32(2); /* there could be one */
+	assert_int_equal(run(1, cmd), NVME_INVALID_FIELD);
+	cmd.nsid = cpu_to_le32(0);
+	assert_int_equal(run(1, cmd), NVME_INVALID_NAMESPACE);
+	cmd.nsid = cpu_to_le32(NVME_MAX_NAMESPACES + 1);
 	assert_int_equal(run(1, cmd), NVME_INVALID_NAMESPACE);
 	cmd.nsid = cpu_to_le32(NVME_NSID_ALL);
 	assert_int_equal(run(1, cmd), NVME_INVALID_NAMESPACE);
@@ -294,8 +298,12 @@ static void test_identify(void **state)
 	assert_int_equal(id->sqes, 0x66);
 	assert_memory_equal(id->subnqn, "nqn.2014-08.org.nvmexpress:uuid:ab",
 			    34);
-	cmd.nsid = cpu_to_le32(2);
+	assert_int_equal(le32_to_cpu(id->nn), NVME_MAX_NAMESPACES);
+	cmd.nsid = cpu_to_le32(2); /* all zeros: there could be one */
 	cmd.cdw10 = cpu_to_le32(NVME_CNS_NAMESPACE);
+	assert_int_equal(run(0, cmd), 0);
+	assert_int_equal(*(uint64_t *)(ram + SCRATCH + 16), 0);
+	cmd.nsid = cpu_to_le32(NVME_MAX_NAMESPACES + 1);
 	assert_int_equal(run(0, cmd), NVME_INVALID_NAMESPACE);
 	cmd.nsid = cpu_to_le32(1);
 	assert_int_equal(run(0, cmd), 0);

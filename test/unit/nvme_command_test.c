@@ -74,7 +74,7 @@ static void a_read_in_one_piece(void **state)
 	struct command_data data = { &iov, 1, 3 };
 
 	(void)state;
-	command_transfer(sqe, &target, false, true, 0x1122334455667788,
+	command_transfer(sqe, &target, DISK_READ, true, 0x1122334455667788,
 			 1, &data);
 	assert_int_equal(head(OPCODE, 2), URING_CMD); /* and no flags */
 	assert_int_equal(head(FD, 4), 7);
@@ -100,7 +100,7 @@ static void a_write_in_pieces(void **state)
 	struct command_data data = { iov, 3, 0 };
 
 	(void)state;
-	command_transfer(sqe, &target, true, true, 5, 64, &data);
+	command_transfer(sqe, &target, DISK_WRITE, true, 5, 64, &data);
 	assert_int_equal(ioctl_number(), 0x81);
 	assert_int_equal(head(CMD_FLAGS, 4), 1);
 	assert_int_equal(dword(0), 0x01);
@@ -116,7 +116,7 @@ static void memory_that_is_not_registered(void **state)
 	struct command_data data = { &iov, 1, -1 };
 
 	(void)state;
-	command_transfer(sqe, &target, true, false, 0, 65536, &data);
+	command_transfer(sqe, &target, DISK_WRITE, false, 0, 65536, &data);
 	assert_int_equal(head(CMD_FLAGS, 4), 0);
 	assert_int_equal(head(BUF_INDEX, 2), 0);
 	assert_int_equal(dword(48), 0xffff);
@@ -153,12 +153,61 @@ static void a_discard_is_one_range(void **state)
 static void zeroes_have_a_length_only(void **state)
 {
 	(void)state;
-	command_zeroes(sqe, &target, 0x100000009, 65536);
+	command_zeroes(sqe, &target, 0x100000009, 65536, false);
 	assert_int_equal(dword(0), 0x08);
 	assert_int_equal(dword(40), 9);
 	assert_int_equal(dword(44), 1);
 	assert_int_equal(dword(48), 0xffff);
 	assert_int_equal(dword(36), 0);
+}
+
+static void zeroes_may_be_holes(void **state)
+{
+	(void)state;
+	command_zeroes(sqe, &target, 9, 1, true);
+	assert_int_equal(dword(48), 1u << 25); /* DEAC */
+}
+
+static void a_compare_has_data_and_no_fua(void **state)
+{
+	static uint8_t block[512];
+	struct iovec iov = { block, sizeof(block) };
+	struct command_data data = { &iov, 1, 2 };
+
+	(void)state;
+	command_transfer(sqe, &target, DISK_COMPARE, true, 9, 1, &data);
+	assert_int_equal(dword(0), 0x05);
+	assert_int_equal(dword(48), 0);
+	assert_int_equal(dword(36), 512);
+	assert_int_equal(head(BUF_INDEX, 2), 2);
+}
+
+static void a_verify_has_no_data(void **state)
+{
+	(void)state;
+	command_verify(sqe, &target, 0x100000009, 8);
+	assert_int_equal(dword(0), 0x0c);
+	assert_int_equal(qword(40), 0x100000009);
+	assert_int_equal(dword(48), 7);
+	assert_int_equal(qword(24), 0);
+	assert_int_equal(dword(36), 0);
+}
+
+static void who_we_are_is_128_bits(void **state)
+{
+	static uint8_t id[16];
+
+	(void)state;
+	command_host_id(sqe, 9, id);
+	assert_int_equal(head(FD, 4), 9);
+	assert_int_equal(ioctl_number(), 0x82);
+	assert_int_equal(dword(0), 0x09);
+	assert_int_equal(dword(4), 0); /* of the controller */
+	assert_int_equal(qword(24), (uintptr_t)id);
+	assert_int_equal(dword(36), 16);
+	assert_int_equal(dword(40), 0x81);
+	assert_int_equal(dword(44), 1);
+	assert_int_equal(dword(64), 5000);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, clear)
@@ -172,6 +221,10 @@ int main(void)
 		TEST(a_flush_has_no_data),
 		TEST(a_discard_is_one_range),
 		TEST(zeroes_have_a_length_only),
+		TEST(zeroes_may_be_holes),
+		TEST(a_compare_has_data_and_no_fua),
+		TEST(a_verify_has_no_data),
+		TEST(who_we_are_is_128_bits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/controller.c include/guid.c */
+/* SOURCES: nvme/controller.c nvme/sysfs.c include/guid.c */
 
 #include <errno.h>
 #include <setjmp.h>

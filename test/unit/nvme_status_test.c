@@ -58,6 +58,7 @@ static void answers_of_the_device(void **state)
 		{ SCT(2, 0x82), DISK_PROTECTION },
 		{ SCT(2, 0x83), DISK_PROTECTION },
 		{ SCT(2, 0x84), DISK_PROTECTION },
+		{ SCT(2, 0x85), DISK_MISCOMPARE },
 		{ SCT(2, 0x87), DISK_MEDIUM_READ },
 		{ SCT(7, 0xc0), DISK_ABORTED },	      /* vendor's, may pass */
 		{ SCT(7, 0xc0) | DNR, DISK_FAILED },
@@ -165,6 +166,28 @@ static void refused_memory_is_copied_once(void **state)
 	}
 }
 
+/* What changes reservations is sent again only if nothing can have happened. */
+static void once_means_once(void **state)
+{
+	static const int32_t certain[] = { -EAGAIN, -EBUSY, -ENOMEM,
+					   SCT(0, 0x82), SCT(0, 0x82) | CRD(1) };
+	struct nvme_attempt attempt = { .once = true, .copied = true,
+					.crdt = crdt };
+	int32_t res;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(certain) / sizeof(certain[0]); i++)
+		assert_true(nvme_judge(certain[i], &attempt).retry);
+	for (res = 1; res < 0x800; res++)
+		assert_int_equal(nvme_judge(res, &attempt).retry,
+				 res == SCT(0, 0x82));
+	for (res = 1; res < 200; res++)
+		assert_int_equal(nvme_judge(-res, &attempt).retry,
+				 res == EAGAIN || res == EBUSY ||
+				 res == ENOMEM);
+	assert_int_equal(nvme_judge(-EINTR, &attempt).status, DISK_TIMEOUT);
+}
+
 static void results_have_words(void **state)
 {
 	(void)state;
@@ -182,6 +205,7 @@ int main(void)
 		cmocka_unit_test(answers_of_the_kernel),
 		cmocka_unit_test(least_number),
 		cmocka_unit_test(refused_memory_is_copied_once),
+		cmocka_unit_test(once_means_once),
 		cmocka_unit_test(results_have_words),
 	};
 

@@ -162,6 +162,9 @@ static void memory_map(void **state)
 		assert_true(le64_to_cpu(e->addr) == want[i].addr);
 		assert_true(le64_to_cpu(e->size) == want[i].size);
 		assert_int_equal(le32_to_cpu(e->type), want[i].type);
+		assert_true(want[i].addr > BOOT_LINUX_SPARE_PAGE ||
+			    want[i].addr + want[i].size <=
+				    BOOT_LINUX_SPARE_PAGE);
 	}
 }
 

@@ -118,6 +118,7 @@ static void least(void **state)
 	assert_int_equal(t.kernel.size, 0);
 	assert_int_equal(t.initrd.size, 0);
 	assert_int_equal(t.nr_mmio, 0);
+	assert_int_equal(t.vmbus_connection, 0);
 	assert_null(t.command_line);
 	assert_null(t.append);
 	assert_null(t.settings);
@@ -155,6 +156,31 @@ static void all(void **state)
 	device_tree_free(&t);
 	assert_null(t.settings);
 	free(settings);
+}
+
+/* The kernel's own bus stands beside the node. */
+static void connection_of_vmbus(void **state)
+{
+	static const uint8_t id[5] = { 0, 0x80, 0, 0x74, 0 };
+	struct device_tree t;
+	char path[256];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/bus", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/bus/vmbus", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(device_tree_read(root, &t), 0);
+	assert_int_equal(t.vmbus_connection, 0);
+	device_tree_free(&t);
+	put("../bus/vmbus/microsoft,message-connection-id", id, 4);
+	assert_int_equal(device_tree_read(root, &t), 0);
+	assert_int_equal(t.vmbus_connection, 0x800074);
+	device_tree_free(&t);
+	put("../bus/vmbus/microsoft,message-connection-id", id, 3);
+	assert_int_equal(device_tree_read(root, &t), -EINVAL);
+	put("../bus/vmbus/microsoft,message-connection-id", id, 5);
+	assert_int_equal(device_tree_read(root, &t), -ENOSPC);
 }
 
 static void refused(const char *text, int error)
@@ -256,6 +282,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(least, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(connection_of_vmbus, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(no_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(bad_properties, set_up,
 						tear_down),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/get_notify.c paravisor/log.c */
+/* SOURCES: paravisor/get_notify.c paravisor/get_settings.c paravisor/log.c */
 /* Reports to the host: what is sent, in what order, and when not. */
 #include <errno.h>
 #include <setjmp.h>
@@ -15,7 +15,7 @@
 #include "stderr_capture.h"
 
 struct message_pipe {
-	uint8_t message[16][64];
+	uint8_t message[16][12 + GET_RESULT_MAX];
 	size_t size[16];
 	unsigned int count, room;
 };
@@ -27,7 +27,7 @@ int pipe_send(struct message_pipe *pipe, const void *message, size_t size)
 {
 	if (!pipe->room)
 		return -EAGAIN;
-	assert_true(size <= 64 && pipe->count < 16);
+	assert_true(size <= sizeof(pipe->message[0]) && pipe->count < 16);
 	pipe->room--;
 	memcpy(pipe->message[pipe->count], message, size);
 	pipe->size[pipe->count++] = size;
@@ -82,6 +82,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
+	get_settings_clear(&get.update);
 	captured_stderr();
 	return 0;
 }
@@ -276,6 +277,207 @@ static void host_says_no(void **state)
 	get.user.ops->gone(&get.user); /* once is enough */
 }
 
+/* What settings() was called with. */
+static char got[GET_SETTINGS_MAX];
+static size_t got_len;
+static unsigned int got_count;
+
+static void take_settings(void *opaque, const char *json, size_t len)
+{
+	assert_ptr_equal(opaque, &got_len);
+	memcpy(got, json, len);
+	got_len = len;
+	got_count++;
+}
+
+static void start_with_settings(void)
+{
+	got_count = 0;
+	get.settings = take_settings;
+	get.settings_opaque = &got_len;
+	start();
+	host.count = 0;
+}
+
+/* One piece; `says` is its size as its header has it. */
+static void piece(uint32_t state, const char *text, size_t len, uint32_t says)
+{
+	static uint8_t message[12 + GET_SETTINGS_MAX];
+	struct get_modify_settings_rev1 head = {
+		.header = { 1, 4, cpu_to_le16(6) },
+		.size = cpu_to_le32(says),
+		.state = cpu_to_le32(state),
+	};
+
+	memcpy(message, &head, sizeof(head));
+	memcpy(message + sizeof(head), text, len);
+	from_host(message, sizeof(head) + len);
+}
+
+static void assert_answer(const char *error)
+{
+	size_t len = error ? strlen(error) : 0;
+	uint8_t expected[12] = { 1, 1, 6, 0, error ? 1 : 0, 0, 0, 0,
+				 (uint8_t)len, (uint8_t)(len >> 8) };
+
+	assert_int_equal(host.count, 1);
+	assert_int_equal(host.size[0], 12 + len);
+	assert_memory_equal(host.message[0], expected, 12);
+	assert_memory_equal(host.message[0] + 12, error ? error : "", len);
+	host.count = 0;
+}
+
+static void settings_in_pieces_and_whole(void **state)
+{
+	(void)state;
+	start_with_settings();
+	piece(1, "{\"ver", 5, 5);
+	piece(1, "", 0, 0);
+	piece(0, "sion\":1}", 8, 8);
+	assert_int_equal(got_count, 1);
+	assert_int_equal(got_len, 13);
+	assert_memory_equal(got, "{\"version\":1}", 13);
+	assert_int_equal(host.count, 0); /* not before they are applied */
+	get_notify_settings_done(&get, NULL);
+	assert_answer(NULL);
+	/* In the message that knows no pieces. */
+	from_host("\1\4\5\0\2\0\0\0{}", 10);
+	assert_int_equal(got_count, 2);
+	assert_memory_equal(got, "{}", got_len);
+	get_notify_settings_done(&get, "/version: must be there");
+	assert_answer("/version: must be there");
+	assert_int_equal(get.refused, 0);
+}
+
+static void settings_as_big_as_may_be(void **state)
+{
+	static char text[GET_PAYLOAD_MAX];
+
+	(void)state;
+	start_with_settings();
+	for (unsigned int i = 0; i < 8; i++) {
+		memset(text, 'a' + (int)i, sizeof(text));
+		piece(i < 7, text, sizeof(text), sizeof(text));
+	}
+	assert_int_equal(got_len, GET_SETTINGS_MAX);
+	for (unsigned int i = 0; i < 8; i++) {
+		assert_int_equal(got[i * 8192], 'a' + i);
+		assert_int_equal(got[i * 8192 + 8191], 'a' + i);
+	}
+	get_notify_settings_done(&get, NULL);
+	assert_answer(NULL);
+	/* One byte more: refused when the last piece has come. */
+	for (unsigned int i = 0; i < 8; i++)
+		piece(1, text, sizeof(text), sizeof(text));
+	assert_int_equal(host.count, 0);
+	piece(0, "x", 1, 1);
+	assert_answer("settings: more than 65536 bytes");
+	assert_int_equal(got_count, 1);
+}
+
+static void broken_sequences_of_settings(void **state)
+{
+	(void)state;
+	start_with_settings();
+	/* A length that is not the message's, either way. */
+	piece(1, "{", 1, 2);
+	piece(1, "}", 1, 0);
+	assert_int_equal(host.count, 0);
+	piece(0, "}", 1, 1);
+	assert_answer("settings: a piece is not as long as it says");
+	piece(0, "{}", 2, 0xffffffff);
+	assert_answer("settings: a piece is not as long as it says");
+	piece(2, "{}", 2, 2);
+	assert_answer("settings: the state of a piece is 0 or 1");
+	piece(1, "{", 1, 1);
+	from_host("\1\4\5\0\2\0\0\0{}", 10);
+	assert_answer("settings: a whole one between pieces");
+	from_host("\1\4\6\0\0\0\0\0", 8);
+	assert_answer("settings: a piece shorter than its header");
+	from_host("\1\4\5\0\0\0\0", 7);
+	assert_answer("settings: a piece shorter than its header");
+	assert_int_equal(got_count, 0);
+	assert_int_equal(get.refused, 6);
+	/* And then a good one. */
+	piece(0, "{}", 2, 2);
+	assert_int_equal(got_count, 1);
+	get_notify_settings_done(&get, NULL);
+	assert_answer(NULL);
+}
+
+static void one_change_of_settings_at_a_time(void **state)
+{
+	(void)state;
+	start_with_settings();
+	piece(0, "{}", 2, 2);
+	piece(1, "a", 1, 1);
+	assert_int_equal(got_count, 1);
+	get_notify_settings_done(&get, NULL);
+	assert_answer(NULL);
+	/* The rest of what began meanwhile is no beginning. */
+	piece(0, "b", 1, 1);
+	assert_int_equal(got_count, 1);
+	assert_int_equal(host.count, 0);
+	assert_int_equal(get.refused, 2);
+	piece(0, "{}", 2, 2);
+	assert_int_equal(got_count, 2);
+	get_notify_settings_done(&get, NULL);
+}
+
+static void answer_to_settings_waits_for_room(void **state)
+{
+	static char text[GET_RESULT_MAX + 100];
+
+	(void)state;
+	start_with_settings();
+	piece(0, "{}", 2, 2);
+	host.room = 0;
+	memset(text, 'e', sizeof(text) - 1);
+	get_notify_settings_done(&get, text);
+	assert_int_equal(host.count, 0);
+	host.room = 1;
+	get.user.ops->room(&get.user);
+	text[GET_RESULT_MAX] = '\0'; /* no more than that is sent */
+	assert_answer(text);
+	host.room = 1;
+	get.user.ops->room(&get.user);
+	assert_int_equal(host.count, 0);
+}
+
+static void nobody_takes_settings(void **state)
+{
+	(void)state;
+	start();
+	host.count = 0;
+	piece(0, "{}", 2, 2);
+	assert_answer("settings: none are taken while the guest runs");
+}
+
+static void settings_of_a_host_that_goes(void **state)
+{
+	(void)state;
+	start_with_settings();
+	piece(0, "{}", 2, 2);
+	get.user.ops->gone(&get.user);
+	get_notify_settings_done(&get, NULL);
+	assert_int_equal(host.count, 0);
+	assert_int_equal(get.dropped, 1);
+}
+
+/* Before the version is agreed nothing is asked of us. */
+static void settings_too_early(void **state)
+{
+	(void)state;
+	get.settings = take_settings;
+	get.settings_opaque = &got_len;
+	got_count = 0;
+	get_notify_start(&get, &host);
+	piece(0, "{}", 2, 2);
+	assert_int_equal(got_count, 0);
+	assert_int_equal(get.refused, 1);
+	assert_int_equal(host.count, 1);
+}
+
 static void odd_messages(void **state)
 {
 	uint8_t bytes[40];
@@ -293,8 +495,10 @@ static void odd_messages(void **state)
 			x ^= x << 13;
 			x ^= x >> 7;
 			x ^= x << 17;
-			bytes[n] = n < 4 ? x % 5 : x;
+			bytes[n] = n < 4 ? x % 7 : x;
 		}
+		host.count = 0;
+		host.room = 16;
 		from_host(bytes, x % 41);
 	}
 	assert_true(get.refused > 4);
@@ -313,6 +517,14 @@ int main(void)
 		T(host_clock),
 		T(nobody_listens),
 		T(host_says_no),
+		T(settings_in_pieces_and_whole),
+		T(settings_as_big_as_may_be),
+		T(broken_sequences_of_settings),
+		T(one_change_of_settings_at_a_time),
+		T(answer_to_settings_waits_for_room),
+		T(nobody_takes_settings),
+		T(settings_of_a_host_that_goes),
+		T(settings_too_early),
 		T(odd_messages),
 	};
 

@@ -243,6 +243,47 @@ static void stopping_early_leaves_more(void **state)
 	pair_destroy(p);
 }
 
+/* A reader that comes back by itself: no signal for what comes meanwhile, but
+ * one for room that somebody waits for. */
+static void pause_is_silent(void **state)
+{
+	struct pair *p = pair_create(1);
+	uint32_t n = 0, i = 0;
+	unsigned int signals = 0;
+	bool more;
+
+	(void)state;
+	assert_int_equal(put(p, 8, 0), 0);
+	assert_true(ring_write_end(&p->guest));
+	expect_packet(p, 8, 0);
+	assert_false(ring_read_pause(&p->server));
+	assert_int_equal(peek(&p->up, RING_INTERRUPT_MASK), 1);
+	assert_int_equal(put(p, 8, 1), 0);
+	assert_false(ring_write_end(&p->guest));
+	expect_packet(p, 8, 1);
+	ring_read_end(&p->server, &more);
+	assert_false(more);
+	assert_int_equal(peek(&p->up, RING_INTERRUPT_MASK), 0);
+	/* What came during a pause is not lost at its end. */
+	assert_false(ring_read_pause(&p->server));
+	assert_int_equal(put(p, 8, 2), 0);
+	assert_false(ring_write_end(&p->guest));
+	ring_read_end(&p->server, &more);
+	assert_true(more);
+	expect_packet(p, 8, 2);
+	ring_read_end(&p->server, &more);
+
+	while (!put(p, 80, n))
+		n++;
+	ring_write_end(&p->guest);
+	for (; i < n; i++) {
+		expect_packet(p, 80, i);
+		signals += ring_read_pause(&p->server);
+	}
+	assert_int_equal(signals, 1);
+	pair_destroy(p);
+}
+
 static void full_ring_asks_for_room(void **state)
 {
 	struct pair *p = pair_create(1);
@@ -284,6 +325,35 @@ static void full_ring_asks_for_room(void **state)
 	expect_packet(p, 80, n);
 	assert_false(ring_read_end(&p->server, &more));
 	assert_null(p->server.broken);
+	pair_destroy(p);
+}
+
+/* A batch that does not fit: what it holds already is no room to the reader,
+ * whose signal would never come otherwise. */
+static void room_is_counted_alike(void **state)
+{
+	struct pair *p = pair_create(1);
+	bool more, signal;
+
+	(void)state;
+	assert_int_equal(put(p, 1000, 0), 0);
+	assert_true(ring_write_end(&p->guest));
+	expect_packet(p, 1000, 0);
+	assert_int_equal(put(p, 2000, 1), 0);
+	assert_int_equal(put(p, 1500, 2), -EAGAIN);
+	signal = ring_read_end(&p->server, &more);
+	assert_true(more);
+	ring_write_end(&p->guest);
+	expect_packet(p, 2000, 1);
+	signal |= ring_read_end(&p->server, &more);
+	assert_false(more);
+	assert_true(signal);
+	/* The first part of such a batch finds the reader asleep. */
+	assert_int_equal(put(p, 2000, 3), 0);
+	assert_int_equal(put(p, 3000, 4), -EAGAIN);
+	assert_int_equal(put(p, 80, 5), 0);
+	assert_true(ring_write_end(&p->guest));
+	assert_false(ring_write_end(&p->guest));
 	pair_destroy(p);
 }
 
@@ -708,7 +778,9 @@ int main(void)
 		cmocka_unit_test(footer_has_the_start),
 		cmocka_unit_test(R_03_one_signal_per_batch),
 		cmocka_unit_test(stopping_early_leaves_more),
+		cmocka_unit_test(pause_is_silent),
 		cmocka_unit_test(full_ring_asks_for_room),
+		cmocka_unit_test(room_is_counted_alike),
 		cmocka_unit_test(room_can_be_asked_for),
 		cmocka_unit_test(broken_packets_are_found),
 		cmocka_unit_test(good_limits_pass),

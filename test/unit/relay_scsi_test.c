@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/inspect.c test/unit/scsi_unit.c test/unit/reactor_inline.c */
+/* SOURCES: relay/scsi.c relay/scsi_opcodes.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_transfer.c relay/scsi_bounce.c relay/scsi_lun.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/inspect.c test/unit/scsi_unit.c test/unit/reactor_inline.c */
 /*
  * SCSI commands that say who and how big a logical unit is, mode pages, and
  * what is refused.
@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "relay/scsi_command.h"
 #include "test/unit/scsi_unit.h"
 
 /* Identity. */
@@ -135,7 +136,9 @@ static void vital_product_data(void **state)
 	assert_int_equal(scsi_get32(low + 8), 512);
 	assert_int_equal(scsi_get32(low + 20), UINT32_MAX);
 	assert_int_equal(scsi_get32(low + 24), 64);
+	assert_int_equal(scsi_get32(low + 12), 512);
 	assert_int_equal(scsi_get32(low + 28), 8);
+	assert_int_equal(scsi_get32(low + 32), 0x80000000);
 	assert_int_equal(scsi_get64(low + 36), 131072);
 	assert_int_equal(vpd(&u, 0xb1), 64);
 	assert_int_equal(scsi_get16(low + 4), 1);
@@ -200,6 +203,7 @@ static void bad_units(void **state)
 	static const struct scsi_identity good;
 	static const struct scsi_identity loud = { .vendor = "a\tb" };
 	static const struct scsi_identity endless = { .vendor = "123456789" };
+	struct scsi_lun_config config = { 0 };
 	struct disk_info info;
 	struct scsi_lun lun;
 	struct disk *disk;
@@ -217,13 +221,16 @@ static void bad_units(void **state)
 		}
 		disk = disk_memory_create(&memory, &info);
 		assert_non_null(disk);
-		assert_int_equal(scsi_lun_init(&lun, i == 7 ? 64 : 0, disk,
-					       false, &good),
+		config.disk = disk;
+		config.number = i == 7 ? 64 : 0;
+		config.identity = good;
+		assert_int_equal(scsi_lun_init(&lun, &config),
 				 i == 6 ? 0 : -EINVAL);
-		assert_int_equal(scsi_lun_init(&lun, 0, disk, false, &loud),
-				 -EINVAL);
-		assert_int_equal(scsi_lun_init(&lun, 0, disk, false, &endless),
-				 -EINVAL);
+		config.number = 0;
+		config.identity = loud;
+		assert_int_equal(scsi_lun_init(&lun, &config), -EINVAL);
+		config.identity = endless;
+		assert_int_equal(scsi_lun_init(&lun, &config), -EINVAL);
 		disk->ops->close(disk);
 	}
 }
@@ -297,12 +304,18 @@ static void refusals(void **state)
 	expect_good(&u, 0);
 	RUN(&u, 0x28, 0, 0, 0, 0, 0, 0, 0); /* nine bytes of ten */
 	expect_refused(&u, 0x2400);
-	RUN(&u, 0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0);
+	RUN(&u, 0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0);
+	expect_field(&u, true, 1, 4);
+	RUN(&u, 0x5e, 0, 0, 0, 0, 0, 0, 0, 255, 0); /* no reservations here */
+	expect_refused(&u, 0x2000);
+	RUN(&u, 0x43, 0, 0, 0, 0, 0, 0, 0, 255, 0); /* only of DVD drives */
 	expect_refused(&u, 0x2000);
 	RUN(&u, 0x2f, 0, 0, 0, 0, 0, 0, 0, 1, 0); /* VERIFY */
 	expect_good(&u, 0);
-	RUN(&u, 0x2f, 2, 0, 0, 0, 0, 0, 0, 1, 0); /* ... of bytes */
-	expect_refused(&u, 0x2400);
+	RUN(&u, 0x2f, 4, 0, 0, 0, 0, 0, 0, 1, 0); /* ... in a new way */
+	expect_field(&u, true, 1, 2);
+	RUN(&u, 0x2f, 0x40, 0, 0, 0, 0, 0, 0, 1, 0);
+	expect_field(&u, true, 1, 7);
 	RUN(&u, 0x2f, 0, 0, 0, 0x10, 0, 0, 0, 1, 0);
 	expect_refused(&u, 0x2100);
 	buffer(&u.task, SCSI_DATA_NONE, 0, 0);
@@ -311,7 +324,26 @@ static void refusals(void **state)
 	buffer(&u.task, SCSI_DATA_OUT, 0, 64);
 	RUN(&u, 0x12, 0, 0, 0, 64, 0);
 	assert_int_equal(u.task.outcome, SCSI_WRONG_DIRECTION);
+	buffer(&u.task, SCSI_DATA_NONE, 0, 0);
+	RUN(&u, 0x1d, 0x04, 0, 0, 0, 0); /* SEND DIAGNOSTIC */
+	expect_good(&u, 0);
+	RUN(&u, 0x1d, 0x20, 0, 0, 0, 0);
+	expect_field(&u, true, 1, 7);
+	RUN(&u, 0x1d, 0, 0, 0, 0, 0);
+	expect_field(&u, true, 1, 2);
+	RUN(&u, 0x1d, 0x04, 0, 0, 1, 0);
+	expect_field(&u, true, 3, 7);
+	RUN(&u, 0x1b, 0, 0, 0, 0x10, 0); /* START STOP, a power condition */
+	expect_field(&u, true, 4, 7);
+	RUN(&u, 0x1b, 0, 0, 0, 3, 0);
+	expect_field(&u, true, 4, 1);
 	assert_int_equal(u.nexus.count.requests, 0);
+	RUN(&u, 0x1b, 1, 0, 0, 4, 0); /* stop, but do not flush */
+	expect_good(&u, 0);
+	assert_int_equal(u.nexus.count.requests, 0);
+	RUN(&u, 0x1b, 1, 0, 0, 0, 0);
+	expect_good(&u, 0);
+	assert_int_equal(u.nexus.count.requests, 1);
 	unit_close(&u);
 
 	unit_open_on(&u, disk_memory_create(&memory, &plain), true);
@@ -356,12 +388,101 @@ static void mode_sense(void **state)
 	assert_int_equal(low[10], 4);
 	RUN(&u, 0x5a, 8, 0x48, 0, 0, 0, 0, 0, 255, 0); /* changeable */
 	assert_int_equal(low[10], 4);
+	atomic_store(&u.lun.write_cache, false);
 	RUN(&u, 0x5a, 8, 0xc8, 0, 0, 0, 0, 0, 255, 0); /* saved */
-	expect_refused(&u, 0x3900);
+	expect_good(&u, 28);
+	assert_int_equal(low[10], 4);
+	atomic_store(&u.lun.write_cache, true);
 	RUN(&u, 0x1a, 8, 0x01, 0, 255, 0);
 	expect_refused(&u, 0x2400);
 	RUN(&u, 0x1a, 8, 0x08, 5, 255, 0);
 	expect_refused(&u, 0x2400);
+	unit_close(&u);
+}
+
+/* What says how many blocks of which size. */
+static void block_descriptors(void **state)
+{
+	struct disk_info info = plain;
+	struct unit u;
+
+	(void)state;
+	unit_open(&u, &info);
+	buffer(&u.task, SCSI_DATA_IN, 0, 255);
+	RUN(&u, 0x1a, 0, 0x08, 0, 255, 0);
+	expect_good(&u, 4 + 8 + 20);
+	assert_int_equal(low[0], 31);
+	assert_int_equal(low[3], 8);
+	assert_int_equal(scsi_get32(low + 4), BLOCKS);
+	assert_int_equal(scsi_get32(low + 8), 512);
+	assert_int_equal(low[12], 8);
+
+	/* Given back it is taken; so is one that says nothing. */
+	buffer(&u.task, SCSI_DATA_OUT, 0, 32);
+	RUN(&u, 0x15, 0x10, 0, 0, 32, 0);
+	expect_good(&u, 32);
+	scsi_put32(low + 4, 0);
+	RUN(&u, 0x15, 0x10, 0, 0, 32, 0);
+	expect_good(&u, 32);
+	scsi_put32(low + 8, 1024);
+	RUN(&u, 0x15, 0x10, 0, 0, 32, 0);
+	expect_field(&u, false, 4, 7);
+	scsi_put32(low + 8, 512);
+	scsi_put32(low + 4, BLOCKS / 2);
+	RUN(&u, 0x15, 0x10, 0, 0, 32, 0);
+	expect_field(&u, false, 4, 7);
+	RUN(&u, 0x15, 0x10, 0, 0, 11, 0);
+	expect_refused(&u, 0x1a00);
+	low[3] = 16;
+	RUN(&u, 0x15, 0x10, 0, 0, 32, 0);
+	expect_field(&u, false, 3, 7);
+	unit_close(&u);
+
+	info.blocks = 0x100000000ull + 5;
+	unit_open(&u, &info);
+	buffer(&u.task, SCSI_DATA_IN, 0, 255);
+	RUN(&u, 0x1a, 0, 0x08, 0, 255, 0);
+	assert_int_equal(scsi_get32(low + 4), UINT32_MAX);
+	RUN(&u, 0x5a, 0x10, 0x08, 0, 0, 0, 0, 0, 255, 0);
+	expect_good(&u, 8 + 16 + 20);
+	assert_int_equal(low[4], 1);
+	assert_int_equal(scsi_get16(low + 6), 16);
+	assert_int_equal(scsi_get64(low + 8), info.blocks);
+	assert_int_equal(scsi_get32(low + 20), 512);
+	buffer(&u.task, SCSI_DATA_OUT, 0, 44);
+	RUN(&u, 0x55, 0x10, 0, 0, 0, 0, 0, 0, 44, 0);
+	expect_good(&u, 44);
+	low[15]++;
+	RUN(&u, 0x55, 0x10, 0, 0, 0, 0, 0, 0, 44, 0);
+	expect_field(&u, false, 8, 7);
+	unit_close(&u);
+}
+
+/* A size that changed is told once, to whoever asks first, and to REQUEST
+ * SENSE as well; INQUIRY does not wait for it. */
+static void attention(void **state)
+{
+	struct unit u;
+
+	(void)state;
+	unit_open(&u, &plain);
+	scsi_attend(&u.lun, SCSI_CAPACITY_CHANGED);
+	scsi_attend(&u.lun, SCSI_MEDIUM_CHANGED);
+	buffer(&u.task, SCSI_DATA_IN, 0, 255);
+	RUN(&u, 0x12, 0, 0, 0, 255, 0);
+	expect_good(&u, 36);
+	RUN(&u, 0xc1, 0, 0, 0, 0, 0);
+	expect_refused(&u, 0x2000);
+	RUN(&u, 0, 0, 0, 0, 0, 0);
+	expect_sense(&u, 6, 0x2800);
+	RUN(&u, 0x03, 1, 0, 0, 255, 0);
+	expect_good(&u, 8);
+	assert_memory_equal(low, "\x72\x06\x2a\x09", 4);
+	RUN(&u, 0x03, 0, 0, 0, 255, 0);
+	expect_good(&u, 18);
+	assert_int_equal(low[2], 0);
+	RUN(&u, 0, 0, 0, 0, 0, 0);
+	expect_good(&u, 0);
 	unit_close(&u);
 }
 
@@ -376,12 +497,12 @@ static void mode_select(void **state)
 	buffer(&u.task, SCSI_DATA_OUT, 0, 24);
 	memcpy(low + 4, "\x08\x12\x05", 3); /* RCD cannot be changed */
 	RUN(&u, 0x15, 0x10, 0, 0, 24, 0);
-	expect_refused(&u, 0x2600);
+	expect_field(&u, false, 6, 7);
 	low[6] = 0;
 	RUN(&u, 0x15, 0x11, 0, 0, 24, 0); /* nor saved */
 	expect_refused(&u, 0x2400);
-	RUN(&u, 0x15, 0x10, 0, 0, 23, 0); /* half a page */
-	expect_refused(&u, 0x2600);
+	RUN(&u, 0x15, 0x10, 0, 0, 23, 0); /* most of a page */
+	expect_refused(&u, 0x1a00);
 	RUN(&u, 0x15, 0x10, 0, 0, 5, 0);
 	expect_refused(&u, 0x1a00);
 	RUN(&u, 0x15, 0x10, 0, 0, 3, 0);
@@ -422,6 +543,8 @@ int main(void)
 		UNIT_TEST(all_sizes_of_cdb),
 		UNIT_TEST(refusals),
 		UNIT_TEST(mode_sense),
+		UNIT_TEST(block_descriptors),
+		UNIT_TEST(attention),
 		UNIT_TEST(mode_select),
 	};
 

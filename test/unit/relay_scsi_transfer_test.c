@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/inspect.c test/unit/scsi_unit.c test/unit/reactor_inline.c */
+/* SOURCES: relay/scsi.c relay/scsi_opcodes.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_transfer.c relay/scsi_bounce.c relay/scsi_lun.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/inspect.c test/unit/scsi_unit.c test/unit/reactor_inline.c */
 /*
  * SCSI commands that move data: on a disk in memory that holds every request to
  * its rules, and on one that writes down what it is asked and ends it as the
@@ -292,8 +292,17 @@ static void unmap(void **state)
 	expect_refused(&u, 0x1a00);
 	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 0, 7, 0);
 	expect_refused(&u, 0x1a00);
+	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 8, 0, 0); /* room for more than three */
+	expect_good(&u, 2048);
+	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 16, 1, 0);
+	assert_int_equal(u.task.outcome, SCSI_OVERRUN);
+	scsi_put16(low + 2, 65 * 16); /* one too many */
 	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 8, 0, 0);
-	expect_refused(&u, 0x1a00);
+	expect_field(&u, false, 2, 7);
+	scsi_put16(low + 2, 64 * 16);
+	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 8, 0, 0);
+	expect_good(&u, 2048);
+	scsi_put16(low + 2, 48);
 	RUN(&u, 0x42, 1, 0, 0, 0, 0, 0, 0, 56, 0);
 	expect_refused(&u, 0x2400);
 	RUN(&u, 0x42, 0, 0, 0, 0, 0, 0, 0, 56, 0); /* three empty ones */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
+/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/storvsp_lun.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
 /*
  * A SCSI controller as a guest sees it, through VMBus and its rings: the
  * negotiation, SRBs with data, back-pressure, closing, and guests that break
@@ -21,6 +21,9 @@
 #include "relay/ring_reg.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/storvsp_guest.h"
+
+/* For so long a busy guest may be left alone. */
+#define LOOK_NS 10000000ull
 
 static void negotiation(void **state)
 {
@@ -216,6 +219,34 @@ static void errors_and_residuals(void **state)
 	packet = srb(0, VSTOR_DATA_NONE, 0, ready, 6);
 	assert_int_equal(ask(&m, &packet, PACKET), 0);
 	expect_srb(&m, VSTOR_SRB_SUCCESS, 0);
+	assert_int_equal(guest_shut(&m.ch), 0);
+	machine_destroy(&m);
+}
+
+/* A conflict is the command's status, not a failure of the adapter: for Linux
+ * that hangs on the bit that says that sense data are valid. There are none. */
+static void reservation_conflict(void **state)
+{
+	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0 };
+	const uint64_t pfn = 100;
+	struct page_list list = page_list(0, 512, &pfn, 1);
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 512, read, 10);
+	uint64_t transaction;
+	struct machine m;
+
+	(void)state;
+	machine_create(&m, 64, 0, RING_PAGES);
+	negotiate(&m);
+	hold_requests(&m);
+	send_srb(&m, &m.ch, &packet, &list);
+	end_requests(&m, DISK_CONFLICT);
+	reactor_inline_drain();
+	assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+	expect_srb(&m, VSTOR_SRB_ERROR | VSTOR_SRB_AUTOSENSE_VALID, 0);
+	assert_int_equal(m.reply.srb.scsi_status, 0x18);
+	assert_int_equal(m.reply.srb.sense_size, 0);
+	for (size_t i = 0; i < sizeof(m.reply.srb.sense); i++)
+		assert_int_equal(m.reply.srb.sense[i], 0);
 	assert_int_equal(guest_shut(&m.ch), 0);
 	machine_destroy(&m);
 }
@@ -421,6 +452,80 @@ static void back_pressure_of_requests(void **state)
 	back_pressure(state, 1, RING_PAGES);
 }
 
+/* While completions are to be expected the guest need not signal: what it adds
+ * is taken with them. */
+static void busy_guest_is_silent(void **state)
+{
+	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read, 10);
+	struct page_list list;
+	uint64_t pfn, transaction, signals, before;
+	struct machine m;
+
+	(void)state;
+	machine_create(&m, 64, 0, RING_PAGES);
+	negotiate(&m);
+	guest_pages(m.g, &pfn, 1);
+	list = page_list(0, 4096, &pfn, 1);
+	hold_requests(&m);
+	before = m.ch.ring.count.signals_sent;
+	for (int i = 0; i < 20; i++)
+		send_srb(&m, &m.ch, &packet, &list);
+	signals = m.ch.ring.count.signals_sent - before;
+	assert_int_equal(signals, 8);
+	release_requests(&m);
+	reactor_inline_drain();
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+		expect_srb(&m, VSTOR_SRB_SUCCESS, 4096);
+	}
+	/* Idle again: the next one signals, and is taken at once. */
+	before = m.ch.ring.count.signals_sent;
+	send_srb(&m, &m.ch, &packet, &list);
+	assert_int_equal(m.ch.ring.count.signals_sent, before + 1);
+	assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+	/* The timer that was armed in the meantime finds nothing to do. */
+	reactor_inline_advance(2 * LOOK_NS);
+	assert_int_equal(receive(&m, &m.ch, &transaction), -EAGAIN);
+	assert_int_equal(guest_shut(&m.ch), 0);
+	machine_destroy(&m);
+}
+
+/* A disk that keeps all it has delays its neighbour's first command only. */
+static void stuck_disk_is_no_reason_to_wait(void **state)
+{
+	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read, 10);
+	struct page_list list;
+	uint64_t pfn, transaction;
+	struct machine m;
+
+	(void)state;
+	machine_create(&m, 64, 0, RING_PAGES);
+	negotiate(&m);
+	guest_pages(m.g, &pfn, 1);
+	list = page_list(0, 4096, &pfn, 1);
+	hold_requests(&m);
+	for (int i = 0; i < 10; i++)
+		send_srb(&m, &m.ch, &packet, &list);
+	packet.srb.lun = 3;
+	send_srb(&m, &m.ch, &packet, &list);
+	assert_int_equal(receive(&m, &m.ch, &transaction), -EAGAIN);
+	reactor_inline_advance(2 * LOOK_NS);
+	assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+	for (int i = 0; i < 40; i++) {
+		send_srb(&m, &m.ch, &packet, &list);
+		assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+		expect_srb(&m, VSTOR_SRB_SUCCESS, 4096);
+	}
+	release_requests(&m);
+	reactor_inline_drain();
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(receive(&m, &m.ch, &transaction), 0);
+	assert_int_equal(guest_shut(&m.ch), 0);
+	machine_destroy(&m);
+}
+
 /* A batch costs one submit and one signal. */
 static void one_signal_per_batch(void **state)
 {
@@ -485,6 +590,7 @@ static void V_14_close_under_way(void **state)
 	hold_requests(&m);
 	for (int i = 0; i < 20; i++)
 		send_srb(&m, &m.ch, &packet, &list);
+	reactor_inline_advance(LOOK_NS);
 	assert_true(inspect_render("storvsp/channel0/in_flight", 9, json,
 				   sizeof(json)) > 0);
 	assert_string_equal(json, "20");
@@ -536,13 +642,16 @@ static void bad_settings(void **state)
 	static const struct {
 		uint16_t depth, subs;
 		uint8_t second;
+		uint32_t max_transfer;
 		int err;
 	} cases[] = {
-		{ 0, 0, 1, -EINVAL },
-		{ 1025, 0, 1, -EINVAL },
-		{ 64, 64, 1, -EINVAL },
-		{ 64, 0, 64, -EINVAL },
-		{ 64, 0, 0, -EEXIST },
+		{ 0, 0, 1, 0, -EINVAL },
+		{ 1025, 0, 1, 0, -EINVAL },
+		{ 64, 64, 1, 0, -EINVAL },
+		{ 64, 0, 64, 0, -EINVAL },
+		{ 64, 0, 0, 0, -EEXIST },
+		{ 64, 0, 1, 512 * 1024, -EINVAL },
+		{ 64, 0, 1, 65536 + 512, -EINVAL },
 	};
 	struct storvsp *storvsp = NULL;
 	struct machine m;
@@ -550,14 +659,16 @@ static void bad_settings(void **state)
 	(void)state;
 	machine_create(&m, 64, 0, RING_PAGES);
 	for (unsigned int i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct storvsp_lun_config luns[2] = {
+		struct scsi_lun_config luns[2] = {
 			{ .number = 0, .disk = m.disk[0] },
 			{ .number = cases[i].second, .disk = m.disk[1] },
 		};
 		struct storvsp_config config = {
 			.queue_depth = cases[i].depth,
 			.max_subchannels = cases[i].subs,
+			.max_transfer = cases[i].max_transfer,
 			.memory = &m.g->memory,
+			.reactor = m.g->reactor[0],
 			.nr_luns = 2,
 			.luns = luns,
 		};
@@ -577,9 +688,12 @@ int main(void)
 		cmocka_unit_test(versions_and_sizes),
 		cmocka_unit_test(data),
 		cmocka_unit_test(errors_and_residuals),
+		cmocka_unit_test(reservation_conflict),
 		cmocka_unit_test(bad_srbs),
 		cmocka_unit_test(bad_packets),
 		cmocka_unit_test(subchannels),
+		cmocka_unit_test(busy_guest_is_silent),
+		cmocka_unit_test(stuck_disk_is_no_reason_to_wait),
 		cmocka_unit_test(back_pressure_of_ring),
 		cmocka_unit_test(back_pressure_of_requests),
 		cmocka_unit_test(one_signal_per_batch),

@@ -38,16 +38,15 @@ static void task_done(struct scsi_task *task)
 	u->done++;
 }
 
-void unit_open_on(struct unit *u, struct disk *disk, bool read_only)
+void unit_open_config(struct unit *u, const struct scsi_lun_config *config)
 {
-	static const struct scsi_identity anonymous;
+	struct scsi_lun_config with_number = *config;
 
+	with_number.number = 3;
 	memset(u, 0, sizeof(*u));
-	u->disk = disk;
-	assert_non_null(u->disk);
-	assert_int_equal(scsi_lun_init(&u->lun, 3, u->disk, read_only,
-				       &anonymous), 0);
-	u->target.lun[3] = &u->lun;
+	u->disk = config->disk;
+	assert_int_equal(scsi_lun_init(&u->lun, &with_number), 0);
+	u->target.nexus[3] = &u->nexus;
 	assert_int_equal(scsi_bounce_open(&u->bounce), 0);
 	assert_int_equal(scsi_nexus_open(&u->nexus, &u->lun, &u->bounce,
 					 reactor, 16), 0);
@@ -55,6 +54,16 @@ void unit_open_on(struct unit *u, struct disk *disk, bool read_only)
 	u->task.target = &u->target;
 	u->task.nexus = &u->nexus;
 	u->task.done = task_done;
+}
+
+void unit_open_on(struct unit *u, struct disk *disk, bool read_only)
+{
+	const struct scsi_lun_config config = {
+		.disk = disk, .read_only = read_only,
+	};
+
+	assert_non_null(disk);
+	unit_open_config(u, &config);
 }
 
 void unit_open(struct unit *u, const struct disk_info *info)
@@ -67,7 +76,8 @@ void unit_close(struct unit *u)
 	scsi_nexus_close(&u->nexus);
 	assert_int_equal(u->bounce.nr_free, SCSI_BOUNCE_BUFFERS);
 	scsi_bounce_close(&u->bounce);
-	u->disk->ops->close(u->disk);
+	if (u->disk)
+		u->disk->ops->close(u->disk);
 }
 
 void buffer(struct scsi_task *task, enum scsi_direction direction,
@@ -95,6 +105,7 @@ void run(struct unit *u, const uint8_t *cdb, size_t size)
 	reactor_inline_drain();
 	assert_int_equal(u->done, 1);
 }
+
 void expect_good(const struct unit *u, uint32_t moved)
 {
 	assert_int_equal(u->task.outcome, SCSI_DELIVERED);
@@ -115,6 +126,23 @@ void expect_sense(const struct unit *u, uint8_t key, uint16_t asc)
 void expect_refused(const struct unit *u, uint16_t asc)
 {
 	expect_sense(u, 5, asc);
+}
+
+void expect_field(const struct unit *u, bool cdb, unsigned int byte,
+		  unsigned int bit)
+{
+	const uint8_t *specific = u->task.sense.key_specific;
+
+	expect_refused(u, cdb ? 0x2400 : 0x2600);
+	assert_int_equal(specific[0], 0x88 | (cdb ? 0x40 : 0) | bit);
+	assert_int_equal(scsi_get16(specific + 1), byte);
+}
+
+void expect_conflict(const struct unit *u)
+{
+	assert_int_equal(u->task.outcome, SCSI_DELIVERED);
+	assert_int_equal(u->task.status, SCSI_RESERVATION_CONFLICT);
+	assert_int_equal(u->task.moved, 0);
 }
 
 int unit_setup(void **state)

@@ -39,6 +39,8 @@ int unit_teardown(void **state);
 #define UNIT_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, unit_setup, unit_teardown)
 
+/* A LUN of this configuration, but for its number; closes config->disk. */
+void unit_open_config(struct unit *u, const struct scsi_lun_config *config);
 void unit_open_on(struct unit *u, struct disk *disk, bool read_only);
 void unit_open(struct unit *u, const struct disk_info *info);
 /* Closes the disk, too. */
@@ -58,5 +60,9 @@ void run(struct unit *u, const uint8_t *cdb, size_t size);
 void expect_good(const struct unit *u, uint32_t moved);
 void expect_sense(const struct unit *u, uint8_t key, uint16_t asc);
 void expect_refused(const struct unit *u, uint16_t asc);
+/* ... for a field of the CDB, or of the parameter list. */
+void expect_field(const struct unit *u, bool cdb, unsigned int byte,
+		  unsigned int bit);
+void expect_conflict(const struct unit *u);
 
 #endif

@@ -33,7 +33,7 @@ void machine_create_on(struct machine *m, uint16_t depth, uint16_t subs,
 		.max_transfer = 128 * 1024, .max_ranges = 33, .gap_mask = 4095,
 		.range_alignment = 4, .write_cache = true, .fua = true,
 	};
-	struct storvsp_lun_config luns[2] = {
+	struct scsi_lun_config luns[2] = {
 		{ .number = 0 }, { .number = 3, .read_only = true },
 	};
 	struct storvsp_config config = {
@@ -54,6 +54,7 @@ void machine_create_on(struct machine *m, uint16_t depth, uint16_t subs,
 		luns[i].disk = m->disk[i];
 	}
 	config.memory = &m->g->memory;
+	config.reactor = m->g->reactor[0];
 	assert_int_equal(storvsp_create(m->g->server, &config, &m->storvsp), 0);
 	assert_int_equal(guest_contact(m->g, VMBUS_VERSION_COPPER, 1, 0), 0);
 	assert_int_equal(guest_request_offers(m->g, &offers, m->offer, 4), 0);
@@ -104,6 +105,13 @@ void hold_requests(struct machine *m)
 	held.held_ops.submit = hold_submit;
 	held.nr = 0;
 	m->disk[0]->ops = &held.held_ops;
+}
+
+void end_requests(struct machine *m, enum disk_status status)
+{
+	m->disk[0]->ops = &held.ops;
+	for (unsigned int i = 0; i < held.nr; i++)
+		held.request[i]->done(held.request[i], status);
 }
 
 void release_requests(struct machine *m)

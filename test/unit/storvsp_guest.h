@@ -41,6 +41,8 @@ void machine_destroy(struct machine *m);
  * channels, until it is told to go on. */
 void hold_requests(struct machine *m);
 void release_requests(struct machine *m);
+/* Or has the disk end them so. */
+void end_requests(struct machine *m, enum disk_status status);
 
 /* Takes a completion into m->reply: 0, or -EAGAIN when there is none. */
 int receive(struct machine *m, struct guest_channel *ch,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/control.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
+/* SOURCES: test/vmm/control.c test/vmm/commands.c test/vmm/device_option.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /* SOURCES: test/vmm/unix_listen.c paravisor/log.c */
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 #include <sys/un.h>
 
 #include "stderr_capture.h"
-#include "test/vmm/control.h"
+#include "test/vmm/commands.h"
 #include "test/vmm/loop.h"
 
 #define DEADLINE_MS 10000
@@ -51,9 +51,145 @@ static void count_nmi(void *opaque)
 	atomic_fetch_add(&nmis, 1);
 }
 
-static const struct control_ops ops = { .quit = count_quit,
+static const char *ask_reset(void *opaque)
+{
+	(void)opaque;
+	return "reset: not today";
+}
+
+/* What a command was called with, as text. */
+static char called[256];
+
+static const char *attach(void *opaque, unsigned int disk, uint32_t nsid,
+			  const char *back)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "attach %u %u %s", disk, nsid, back);
+	return nsid == 9 ? "nsid: there is such a namespace already" : NULL;
+}
+
+static const char *detach(void *opaque, unsigned int disk, uint32_t nsid)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "detach %u %u", disk, nsid);
+	return NULL;
+}
+
+static const char *nvme_resize(void *opaque, unsigned int disk, uint32_t nsid,
+			       uint64_t size)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "resize %u %u %llu", disk, nsid,
+		 (unsigned long long)size);
+	return NULL;
+}
+
+static const char *scsi_resize(void *opaque, unsigned int disk, uint64_t size)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "resize %u %llu", disk,
+		 (unsigned long long)size);
+	return NULL;
+}
+
+static const char *mana_event(void *opaque, const char *event)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "mana %s", event);
+	return !strcmp(event, "x") ? "event: must be another" : NULL;
+}
+
+/* The settings that came, and how they are answered: when the test says so. */
+static char settings_text[65536 + 1];
+static void (*settings_done)(void *request, const char *error);
+static void *settings_request;
+
+static const char *take_settings(void *opaque, const char *json, size_t len,
+				 void (*done)(void *request, const char *error),
+				 void *request)
+{
+	(void)opaque;
+	if (settings_done)
+		return "another update is under way";
+	assert_true(len < sizeof(settings_text));
+	memcpy(settings_text, json, len);
+	settings_text[len] = '\0';
+	settings_request = request;
+	settings_done = done;
+	return NULL;
+}
+
+static void answer_settings(void *error)
+{
+	void (*done)(void *request, const char *error) = settings_done;
+
+	settings_done = NULL;
+	done(settings_request, error);
+}
+
+static const char *ask_shutdown(void *opaque, command_done *done, void *request)
+{
+	(void)opaque;
+	if (settings_done)
+		return "the guest does not listen";
+	settings_request = request;
+	settings_done = done;
+	return NULL;
+}
+
+static const char *set_time(void *opaque, int64_t offset, command_done *done,
+			    void *request)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "time %lld", (long long)offset);
+	if (offset == 7)
+		return "the guest does not listen";
+	done(request, NULL);
+	return NULL;
+}
+
+static const char *kvp_get(void *opaque, const char *pool, const char *key,
+			   void (*done)(void *request, const char *error,
+					const char *value), void *request)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "kvp %s %s", pool, key);
+	if (!strcmp(pool, "x"))
+		return "pool: must be another";
+	if (!strcmp(key, "OSName"))
+		done(request, NULL, "Debian \"13\"");
+	else
+		done(request, "key: the guest has none of this name", NULL);
+	return NULL;
+}
+
+static int inspect(void *opaque, const char *where, unsigned int depth,
+		   FILE *out)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "inspect %s %u", where, depth);
+	fputs("{\"half\":", out);
+	if (!strcmp(where, "x"))
+		return -ENOENT;
+	fputs("1}", out);
+	return depth > 5 ? -ENOSPC : 0;
+}
+
+static const struct command_ops ops = { .quit = count_quit,
 					.nmi = count_nmi,
-					.stats = print_stats };
+					.reset = ask_reset,
+					.stats = print_stats,
+					.inspect = inspect,
+					.settings = take_settings,
+					.shutdown = ask_shutdown,
+					.time = set_time,
+					.kvp_get = kvp_get,
+					.nvme_attach = attach,
+					.nvme_detach = detach,
+					.nvme_resize = nvme_resize,
+					.scsi_resize = scsi_resize,
+					.mana_event = mana_event };
+static struct command_target target = { &ops, &quits };
 
 static void *run(void *arg)
 {
@@ -77,7 +213,8 @@ static int set_up(void **state)
 	(void)state;
 	quits = 0;
 	loop = loop_create();
-	control = control_open(path, loop, &ops, &quits);
+	settings_done = NULL;
+	control = control_open(path, loop, commands, &target);
 	if (!control || pthread_create(&thread, NULL, run, loop))
 		return -1;
 	fd = connect_client();
@@ -129,6 +266,10 @@ static void answers(void **state)
 		  "{\"id\":2,\"error\":\"pause: not supported yet\"}" },
 		{ "{\"id\":3,\"cmd\":\"fly\"}",
 		  "{\"id\":3,\"error\":\"cmd: unknown command\"}" },
+		{ "{\"id\":3,\"cmd\":\"stats\",\"args\":[]}",
+		  "{\"id\":3,\"error\":\"args: must be an object\"}" },
+		{ "{\"id\":3,\"cmd\":\"reset\"}",
+		  "{\"id\":3,\"error\":\"reset: not today\"}" },
 		{ "{\"id\":4}", "{\"id\":4,\"error\":\"cmd is missing\"}" },
 		{ "[]", "{\"id\":null,\"error\":\"cmd is missing\"}" },
 		{ "{\"id\":{},\"cmd\":\"stats\"}",
@@ -179,12 +320,13 @@ static void lines_may_come_in_pieces_and_in_bunches(void **state)
 
 static void an_endless_line_ends_its_connection_only(void **state)
 {
-	static char text[9000];
+	static char text[70000];
 	int other = connect_client();
 
 	(void)state;
 	memset(text, ' ', sizeof(text) - 1);
-	send_text(text);
+	/* The end may come before all is written. */
+	send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL);
 	assert_string_equal(receive(fd), "");
 	assert_int_equal(write(other, "{\"id\":1}\n", 9), 9);
 	assert_string_equal(receive(other),
@@ -216,11 +358,228 @@ static void a_path_in_use_is_one_line(void **state)
 
 	(void)state;
 	capture_stderr();
-	assert_null(control_open(path, loop, &ops, &quits));
+	assert_null(control_open(path, loop, commands, &target));
 	said = captured_stderr();
 	assert_true(is_one_line(said));
 	assert_non_null(strstr(said, "vmm: --control "));
 	assert_non_null(strstr(said, "Address already in use"));
+}
+
+static void arguments(void **state)
+{
+	static const struct {
+		const char *cmd, *args, *answer, *called;
+	} cases[] = {
+		{ "nvme-attach", "\"disk\":0,\"nsid\":2,\"back\":\"mem:64M\"",
+		  "\"ok\":{}", "attach 0 2 mem:64M" },
+		{ "nvme-attach", "\"back\":\"file:\\/a\\\"\\u00e4\",\"nsid\":"
+		  "4294967294,\"disk\":15", "\"ok\":{}",
+		  "attach 15 4294967294 file:/a\"\xc3\xa4" },
+		{ "nvme-attach", "\"disk\":0,\"nsid\":9,\"back\":\"mem:1M\"",
+		  "\"error\":\"nsid: there is such a namespace already\"",
+		  "attach 0 9 mem:1M" },
+		{ "nvme-detach", "\"nsid\":2,\"disk\":1", "\"ok\":{}",
+		  "detach 1 2" },
+		{ "nvme-resize", "\"disk\":0,\"nsid\":1,\"size\":\"128M\"",
+		  "\"ok\":{}", "resize 0 1 134217728" },
+		{ "scsi-resize", "\"disk\":0,\"size\":\"128M\"", "\"ok\":{}",
+		  "resize 0 134217728" },
+		{ "scsi-resize", "\"disk\":0", "\"error\":\"size: is missing\"",
+		  "" },
+		{ "mana-event", "\"event\":\"link-down\"", "\"ok\":{}",
+		  "mana link-down" },
+		{ "mana-event", "\"event\":\"x\"",
+		  "\"error\":\"event: must be another\"", "mana x" },
+		{ "mana-event", "", "\"error\":\"event: is missing\"", "" },
+		{ "mana-event", "\"event\":1",
+		  "\"error\":\"event: must be a text such as link-down\"", "" },
+		{ "scsi-resize", "\"disk\":16,\"size\":\"1M\"",
+		  "\"error\":\"disk: must be a number from 0 to 15\"", "" },
+		{ "scsi-resize", "\"disk\":\"0\",\"size\":\"1M\"",
+		  "\"error\":\"disk: must be a number from 0 to 15\"", "" },
+		{ "scsi-resize", "\"disk\":-1,\"size\":\"1M\"",
+		  "\"error\":\"disk: must be a number from 0 to 15\"", "" },
+		{ "scsi-resize", "\"disk\":0,\"disk\":1,\"size\":\"1M\"",
+		  "\"error\":\"disk: given twice\"", "" },
+		{ "scsi-resize", "\"disk\":0,\"size\":\"1X\"",
+		  "\"error\":\"size: must be a text such as 64M, and not 0\"",
+		  "" },
+		{ "scsi-resize", "\"disk\":0,\"size\":\"0M\"",
+		  "\"error\":\"size: must be a text such as 64M, and not 0\"",
+		  "" },
+		{ "scsi-resize", "\"disk\":0,\"size\":1024",
+		  "\"error\":\"size: must be a text such as 64M, and not 0\"",
+		  "" },
+		{ "scsi-resize", "\"disk\":0,\"nsid\":1,\"size\":\"1M\"",
+		  "\"error\":\"nsid: unknown argument\"", "" },
+		{ "nvme-detach", "\"disk\":0,\"nsid\":0",
+		  "\"error\":\"nsid: must be a number from 1 to 4294967294\"",
+		  "" },
+		{ "nvme-detach", "\"disk\":0,\"nsid\":4294967295",
+		  "\"error\":\"nsid: must be a number from 1 to 4294967294\"",
+		  "" },
+		{ "nvme-attach", "\"disk\":0,\"nsid\":2,\"back\":null",
+		  "\"error\":\"back: must be a text such as mem:64M or "
+		  "file:PATH\"", "" },
+		{ "time", "\"offset\":3600", "\"ok\":{}", "time 3600" },
+		{ "time", "\"offset\":-3155760000", "\"ok\":{}",
+		  "time -3155760000" },
+		{ "time", "\"offset\":7",
+		  "\"error\":\"the guest does not listen\"", "time 7" },
+		{ "time", "\"offset\":3155760001",
+		  "\"error\":\"offset: must be whole seconds, at most "
+		  "3155760000 either way\"", "" },
+		{ "time", "\"offset\":1.5",
+		  "\"error\":\"offset: must be whole seconds, at most "
+		  "3155760000 either way\"", "" },
+		{ "time", "", "\"error\":\"offset: is missing\"", "" },
+		{ "kvp-get", "\"key\":\"OSName\"",
+		  "\"ok\":{\"value\":\"Debian \\\"13\\\"\"}",
+		  "kvp auto OSName" },
+		{ "kvp-get", "\"pool\":\"guest\",\"key\":\"a\"",
+		  "\"error\":\"key: the guest has none of this name\"",
+		  "kvp guest a" },
+		{ "kvp-get", "\"pool\":\"x\",\"key\":\"a\"",
+		  "\"error\":\"pool: must be another\"", "kvp x a" },
+		{ "kvp-get", "\"key\":\"\"",
+		  "\"error\":\"key: must be a text such as OSName\"", "" },
+		{ "kvp-get", "\"key\":\"a\",\"pool\":2",
+		  "\"error\":\"pool: must be a text such as auto\"", "" },
+		{ "shutdown", "\"now\":true",
+		  "\"error\":\"now: unknown argument\"", "" },
+		{ "inspect", "", "\"ok\":{\"half\":1}", "inspect  4" },
+		{ "inspect", "\"depth\":5,\"path\":\"vmbus/1\"",
+		  "\"ok\":{\"half\":1}", "inspect vmbus/1 5" },
+		{ "inspect", "\"path\":\"x\"",
+		  "\"error\":\"path: there is no such object\"",
+		  "inspect x 4" },
+		{ "inspect", "\"depth\":6",
+		  "\"error\":\"depth: the answer is too big\"",
+		  "inspect  6" },
+		{ "inspect", "\"depth\":0",
+		  "\"error\":\"depth: must be a number from 1 to 16\"", "" },
+		{ "inspect", "\"path\":7",
+		  "\"error\":\"path: must be a text such as "
+		  "vmbus/channels\"", "" },
+		{ "quit", "\"now\":true",
+		  "\"error\":\"now: unknown argument\"", "" },
+		{ "stats", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":1",
+		  "\"error\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: unknown "
+		  "argument\"", "" },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		called[0] = '\0';
+		snprintf(text, sizeof(text),
+			 "{\"id\":1,\"cmd\":\"%s\",\"args\":{%s}}\n",
+			 cases[i].cmd, cases[i].args);
+		send_text(text);
+		snprintf(text, sizeof(text), "{\"id\":1,%s}",
+			 cases[i].answer);
+		assert_string_equal(receive(fd), text);
+		assert_string_equal(called, cases[i].called);
+	}
+	assert_int_equal(quits, 0);
+}
+
+/* Answered when VTL2 answers; others are served meanwhile. */
+static void settings_are_answered_later(void **state)
+{
+	(void)state;
+	send_text("{\"id\":1,\"cmd\":\"settings\",\"args\": {\"version\":1 "
+		  "} }\n{\"id\":2,\"cmd\":\"stats\"}\n"
+		  "{\"id\":3,\"cmd\":\"settings\",\"args\":"
+		  "{\"version\":1}}\n");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":3,\"error\":\"another update "
+			    "is under way\"}");
+	assert_string_equal(settings_text, "{\"version\":1 }");
+	reactor_run(loop, answer_settings, NULL);
+	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{}}");
+
+	send_text("{\"id\":\"x\",\"cmd\":\"settings\",\"args\":"
+		  "{\"version\":2}}\n{\"id\":2,\"cmd\":\"stats\"}\n");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	reactor_run(loop, answer_settings,
+		    (void *)(uintptr_t)"/version: \"2\"\n");
+	assert_string_equal(receive(fd), "{\"id\":\"x\",\"error\":"
+			    "\"/version: \\\"2\\\"\\u000a\"}");
+	send_text("{\"id\":4,\"cmd\":\"settings\"}\n");
+	assert_string_equal(receive(fd), "{\"id\":4,\"error\":\"/version: is "
+			    "missing\"}");
+}
+
+static void a_shutdown_is_answered_later(void **state)
+{
+	(void)state;
+	send_text("{\"id\":1,\"cmd\":\"shutdown\"}\n"
+		  "{\"id\":2,\"cmd\":\"shutdown\"}\n");
+	assert_string_equal(receive(fd), "{\"id\":2,\"error\":\"the guest does "
+			    "not listen\"}");
+	reactor_run(loop, answer_settings, NULL);
+	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{}}");
+}
+
+/* 64 KiB of settings fit into a line. */
+static void settings_as_big_as_may_be(void **state)
+{
+	static char text[65536 + 1], line[sizeof(text) + 100];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "{\"version\":1,\"y\":\"", 18);
+	memcpy(text + sizeof(text) - 3, "\"}", 3);
+	snprintf(line, sizeof(line), "{\"id\":1,\"cmd\":\"settings\",\"args\":"
+		 "%s}\n{\"id\":2,\"cmd\":\"stats\"}\n", text);
+	send_text(line);
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(settings_text, text);
+	reactor_run(loop, answer_settings, NULL);
+	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{}}");
+}
+
+/* Who closes its writing end still gets its answers; who is gone, nothing. */
+static void clients_that_go(void **state)
+{
+	int other = connect_client();
+
+	(void)state;
+	send_text("{\"id\":1,\"cmd\":\"settings\",\"args\":{\"version\":1}}\n"
+		  "{\"id\":2,\"cmd\":\"stats\"}\n");
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_int_equal(write(other, "{\"id\":1}\n", 9), 9);
+	assert_string_equal(receive(other),
+			    "{\"id\":1,\"error\":\"cmd is missing\"}");
+	reactor_run(loop, answer_settings, NULL);
+	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{}}");
+	assert_string_equal(receive(fd), "");
+
+	assert_true(write(other, "{\"id\":1,\"cmd\":\"settings\",\"args\":"
+			  "{\"version\":1}}\n{\"id\":2}\n", 56) == 56);
+	assert_string_equal(receive(other),
+			    "{\"id\":2,\"error\":\"cmd is missing\"}");
+	close(other);
+	other = connect_client();
+	assert_int_equal(write(other, "{\"id\":3}\n", 9), 9);
+	assert_string_equal(receive(other),
+			    "{\"id\":3,\"error\":\"cmd is missing\"}");
+	reactor_run(loop, answer_settings, NULL);
+	assert_int_equal(write(other, "{\"id\":4}\n", 9), 9);
+	assert_string_equal(receive(other),
+			    "{\"id\":4,\"error\":\"cmd is missing\"}");
+	close(other);
+}
+
+/* The machine ends before VTL2 answers: nothing is left over. */
+static void never_answered(void **state)
+{
+	(void)state;
+	send_text("{\"id\":1,\"cmd\":\"settings\",\"args\":{\"version\":1}}\n"
+		  "{\"id\":2,\"cmd\":\"stats\"}\n");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -234,6 +593,12 @@ int main(void)
 		TEST(lines_may_come_in_pieces_and_in_bunches),
 		TEST(an_endless_line_ends_its_connection_only),
 		TEST(more_clients_than_places),
+		TEST(arguments),
+		TEST(settings_are_answered_later),
+		TEST(a_shutdown_is_answered_later),
+		TEST(settings_as_big_as_may_be),
+		TEST(clients_that_go),
+		TEST(never_answered),
 		TEST(a_path_in_use_is_one_line),
 	};
 

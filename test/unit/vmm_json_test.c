@@ -133,6 +133,111 @@ static void members(void **state)
 	assert_false(json_member((struct json_span){ "7", 1 }, "a", &value));
 }
 
+static void steps_through_members(void **state)
+{
+	static const char text[] = "{\"a\" : [1,2] ,\"b\":{\"c\":3}}";
+	struct json_span object = { text, strlen(text) }, name, value = { 0 };
+
+	(void)state;
+	assert_true(json_next(object, &name, &value));
+	assert_true(json_is_string(name, "a"));
+	assert_true(json_is_literal(value, "[1,2]"));
+	assert_true(json_next(object, &name, &value));
+	assert_true(json_is_string(name, "b"));
+	assert_true(json_is_literal(value, "{\"c\":3}"));
+	assert_false(json_next(object, &name, &value));
+	value.at = NULL;
+	assert_false(json_next((struct json_span){ "{ }", 3 }, &name, &value));
+	value.at = NULL;
+	assert_false(json_next((struct json_span){ "[1]", 3 }, &name, &value));
+}
+
+static void texts(void **state)
+{
+	static const struct {
+		const char *json, *text;
+		int err;
+	} cases[] = {
+		{ "\"\"", "", 0 },
+		{ "\"abc\"", "abc", 0 },
+		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 0 },
+		{ "\"\\u0041\\u00E4\\u20ac\"", "A\xc3\xa4\xe2\x82\xac", 0 },
+		{ "\"\\ud83d\\ude00!\"", "\xf0\x9f\x98\x80!", 0 },
+		{ "\"1234567890123456789\"", "1234567890123456789", 0 },
+		{ "\"12345678901234567890\"", NULL, -ENAMETOOLONG },
+		{ "\"123456789012345678\\u00e4\"", NULL, -ENAMETOOLONG },
+		{ "\"\\u0000\"", NULL, -EINVAL },
+		{ "\"\\ud83d\"", NULL, -EINVAL },
+		{ "\"\\ud83d\\n....\"", NULL, -EINVAL },
+		{ "\"\\ud83d\\u0041\"", NULL, -EINVAL },
+		{ "\"\\ude00\\ud83d\"", NULL, -EINVAL },
+		{ "7", NULL, -EINVAL },
+		{ "{}", NULL, -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_span value;
+		char text[20];
+		size_t wrong;
+
+		assert_int_equal(json_check(cases[i].json,
+					    strlen(cases[i].json), &value,
+					    &wrong), 0);
+		assert_int_equal(json_text(value, text, sizeof(text)),
+				 cases[i].err);
+		if (!cases[i].err)
+			assert_string_equal(text, cases[i].text);
+	}
+}
+
+static void numbers(void **state)
+{
+	static const struct {
+		const char *json;
+		int err;
+		uint64_t number;
+	} cases[] = {
+		{ "0", 0, 0 },
+		{ "99", 0, 99 },
+		{ "100", -ERANGE, 0 },
+		{ "18446744073709551617", -ERANGE, 0 },
+		{ "-1", -EINVAL, 0 },
+		{ "1.0", -EINVAL, 0 },
+		{ "1e1", -EINVAL, 0 },
+		{ "\"1\"", -EINVAL, 0 },
+		{ "true", -EINVAL, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct json_span value = { cases[i].json,
+					   strlen(cases[i].json) };
+		uint64_t number = 0;
+
+		assert_int_equal(json_number(value, 99, &number),
+				 cases[i].err);
+		assert_int_equal(number, cases[i].number);
+	}
+}
+
+/* What is written is read as what it was. */
+static void strings_are_written(void **state)
+{
+	static const char text[] = "a\"\\\x01\n\x1f/\xc3\xa4\x7f";
+	char json[64] = "", back[64];
+	struct json_span value;
+	size_t wrong;
+	FILE *out = fmemopen(json, sizeof(json), "w");
+
+	(void)state;
+	json_write(out, text);
+	fclose(out);
+	assert_int_equal(json_check(json, strlen(json), &value, &wrong), 0);
+	assert_int_equal(json_text(value, back, sizeof(back)), 0);
+	assert_string_equal(back, text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +246,10 @@ int main(void)
 		cmocka_unit_test(a_nul_byte_is_wrong),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(members),
+		cmocka_unit_test(steps_through_members),
+		cmocka_unit_test(texts),
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(strings_are_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

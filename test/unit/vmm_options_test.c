@@ -95,6 +95,26 @@ static void values_in_all_spellings(void **state)
 	assert_string_equal(options.stats, "t");
 }
 
+static void blocks_of_disks(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--igvm a --disk mem:1M,uh "
+			       "--disk mem:1M,block=512e,uh-nvme "
+			       "--disk file:x,block=4k,ro,uh "
+			       "--disk mem:512,uh,block=512 --print-settings"),
+			 OPTIONS_RUN);
+	assert_int_equal(options.disks[0].block_size, 512);
+	assert_int_equal(options.disks[0].physical_block_size, 512);
+	assert_int_equal(options.disks[0].owner, OWNER_VTL2_SCSI);
+	assert_int_equal(options.disks[1].block_size, 512);
+	assert_int_equal(options.disks[1].physical_block_size, 4096);
+	assert_int_equal(options.disks[1].owner, OWNER_VTL2_NVME);
+	assert_int_equal(options.disks[2].block_size, 4096);
+	assert_int_equal(options.disks[2].physical_block_size, 4096);
+	assert_int_equal(options.disks[3].physical_block_size, 512);
+	assert_true(options.print_settings);
+}
+
 /* Without an image the guest has the devices. */
 static void without_igvm(void **state)
 {
@@ -209,6 +229,19 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --disk mem:1G,uh,uh-nvme", "--disk", "once" },
 		{ "--igvm a --disk mem:1G,uh-nvme,sgl=on", "--disk",
 		  "sgl=off" },
+		{ "--igvm a --disk mem:1M,uh,sgl=off", "--disk", "not for uh" },
+		{ "--igvm a --disk mem:1M,uh,block=", "--disk", "512e or 4k" },
+		{ "--igvm a --disk mem:1M,uh,block=4K", "--disk",
+		  "512e or 4k" },
+		{ "--igvm a --disk mem:1M,uh,block=4k,block=4k", "--disk",
+		  "block= can be given once" },
+		{ "--igvm a --disk mem:4608,uh,block=4k", "--disk mem:4608",
+		  "multiple of the block" },
+		{ "--igvm a --disk mem:1M,uh,block", "--disk", "block=" },
+		{ "--igvm a --print-settings=1", "--print-settings 1",
+		  "takes no value" },
+		{ "--vtl0-kernel k --print-settings", "--print-settings",
+		  "needs --igvm" },
 		{ "--igvm a --net foo", "--net foo", "expected [uh:]user" },
 		{ "--igvm a --net tap:", "--net tap:", "1 to 15" },
 		{ "--igvm a --net tap:sixteencharacter", "--net", "1 to 15" },
@@ -228,8 +261,17 @@ static void bad_values_are_named(void **state)
 		{ "--vtl0-kernel k --disk mem:1M,uh", "--disk mem:1M,uh",
 		  "need --igvm" },
 		{ "--igvm a --disk mem:1M", "--disk mem:1M",
-		  "not supported yet" },
-		{ "--vtl0-kernel k --net null", "--net", "not supported yet" },
+		  "without uh or uh-nvme: needs --vmbus-redirect" },
+		{ "--igvm a --vmbus-redirect --disk mem:1M,sgl=off",
+		  "--disk mem:1M,sgl=off", "sgl=off is for NVMe" },
+		{ "--vtl0-kernel k --vmbus-redirect", "--vmbus-redirect",
+		  "needs --igvm" },
+		{ "--igvm a --net uh:null --net null", "--net null",
+		  "without uh: not supported yet" },
+		{ "--igvm a --vsock-path w", "--vsock-path w",
+		  "with --igvm it needs --vmbus-redirect" },
+		{ "--vtl0-kernel k --net null --net uh:user", "--net uh:user",
+		  "uh: needs --igvm" },
 	};
 
 	(void)state;
@@ -300,7 +342,8 @@ static void aliases_are_one_option(void **state)
 {
 	(void)state;
 	parse("--igvm a --vmbus-com1-serial stderr --vmbus-com2-serial "
-	      "file=z --vmbus-vtl2-vsock-path v --vsock-path w");
+	      "file=z --vmbus-vtl2-vsock-path v --vmbus-redirect "
+	      "--vsock-path w");
 	assert_int_equal(options.com1.kind, SERIAL_STDERR);
 	assert_int_equal(options.com2.kind, SERIAL_FILE);
 	assert_string_equal(options.vtl2_vsock, "v");
@@ -349,6 +392,9 @@ static void help_names_every_option(void **state)
 		"--vmbus-redirect", "--vtl2-vsock-path",
 		"--vmbus-vtl2-vsock-path", "--vsock-path", "--control",
 		"--stats", "--timeout", "--help", "--version", "128+n",
+		"--print-settings", ",block=B", ",uh ", ",uh-nvme",
+		"nvme-attach", "scsi-resize", "tap:NAME", "pcap=",
+		"mana-event",
 	};
 	char *text = NULL;
 	size_t len = 0;
@@ -369,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(values_in_all_spellings),
+		cmocka_unit_test(blocks_of_disks),
 		cmocka_unit_test(without_igvm),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(bad_values_are_named),

@@ -595,6 +595,65 @@ static void test_unknown_message(void **state)
 	assert_int_equal(ask(0, 0, 0), VPCI_STATUS_NOT_SUPPORTED);
 }
 
+/* A function whose MSI-X table has a BAR of its own, which the bus serves. */
+
+#define MSIX_BAR (BAR + 0x8000)
+
+static int setup_msix_bar(void **state)
+{
+	function.msix_bar_size = 0x1000;
+	function.msix_table = 0;
+	function.msix_pending = 0x800;
+	return setup(state);
+}
+
+static int teardown_msix_bar(void **state)
+{
+	int err = teardown(state);
+
+	function.msix_bar_size = 0;
+	function.msix_table = 0x2000;
+	function.msix_pending = 0x3000;
+	return err;
+}
+
+static void test_msix_bar(void **state)
+{
+	struct vpci_create_interrupt_3 in = interrupt_3(0x30);
+
+	(void)state;
+	agree(VPCI_VERSION_1_4);
+	assert_int_equal(ask(VPCI_QUERY_RESOURCE_REQUIREMENTS, 0, 0), 0);
+	assert_int_equal(word(1), 0xffffc004);
+	assert_int_equal(word(3), 0);
+	assert_int_equal(word(5), 0xfffff004);
+	assert_int_equal(word(6), 0xffffffff);
+	enter_d0();
+	assert_int_equal(load(CONFIG + 0x44, 4), 4);
+	assert_int_equal(load(CONFIG + 0x48, 4), 0x804);
+	store(CONFIG + 0x20, 4, MSIX_BAR & UINT32_MAX);
+	store(CONFIG + 0x24, 4, MSIX_BAR >> 32);
+	enable_bar(BAR);
+	assert_ptr_not_equal(find(BAR), find(MSIX_BAR));
+	assert_null(send(&in, sizeof(in)));
+	store(MSIX_BAR + 16, 8, MSI_ADDRESS);
+	store(MSIX_BAR + 24, 4, word(3));
+	assert_int_equal(load(MSIX_BAR + 24, 4), word(3));
+	store(CONFIG + 0x42, 2, 0x8000);
+	/* Masked: pending, and sent later. */
+	msix_raise(&msix, &function.host, 1);
+	assert_int_equal(load(MSIX_BAR + 0x800, 8), 2);
+	store(MSIX_BAR + 28, 4, 0);
+	assert_int_equal(load(MSIX_BAR + 0x800, 8), 0);
+	assert_int_equal(machine.interrupts, 1);
+	/* The function's own BAR has none of it. */
+	store(BAR, 4, 42);
+	assert_int_equal(load(BAR, 4), 42);
+	store(CONFIG + 4, 2, 0);
+	assert_null(find(MSIX_BAR));
+	assert_null(find(BAR));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -612,6 +671,8 @@ int main(void)
 		TEST(test_interrupt_limits),
 		TEST(test_short_messages),
 		TEST(test_unknown_message),
+		cmocka_unit_test_setup_teardown(test_msix_bar, setup_msix_bar,
+						teardown_msix_bar),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: relay/host_relay.c relay/host_bus.c relay/host_bus_post.c relay/host_offer.c relay/host_gpadl.c relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/unit/relay_host_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c */
+/*
+ * What a host may do to the relay and to the guest behind it: say nothing, have
+ * no room, be old, offer twice or too early.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pv/violation.h>
+
+#include "test/unit/reactor_inline.h"
+#include "test/unit/relay_host_world.h"
+
+static struct host_world world, *const w = &world;
+
+static void begin(uint32_t features)
+{
+	host_world_begin_connected(w, features);
+}
+
+static void test_host_never_creates(void **state)
+{
+	struct vmbus_gpadl_created created;
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	w->deaf = true;
+	assert_int_equal(guest_ring_post(w->g, &w->offer[0], 4, &ch), 0);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_CREATED, &created,
+				      sizeof(created)), 0);
+	assert_int_equal(le32_to_cpu(created.status),
+			 VMBUS_STATUS_UNSUCCESSFUL);
+	expect_rescind(w->g, 1);
+	assert_int_equal(guest_release(w->g, 1), 0);
+	guest_channel_free(&ch);
+	host_world_hear(w);
+	assert_int_equal(guest_open(w->g, &w->offer[1], 4, 1, &ch), 0);
+	expect_echo(&ch, 1);
+	assert_int_equal(guest_shut(&ch), 0);
+	host_world_end(w);
+}
+
+static void test_host_never_opens(void **state)
+{
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_ring_create(w->g, &w->offer[0], 4, &ch), 0);
+	guest_ring_clear(&ch);
+	w->deaf = true;
+	assert_int_equal(guest_ring_open(&ch, 1), -ENOMSG);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	expect_rescind(w->g, 1);
+	expect_nothing(w->g);
+	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl), 0);
+	guest_channel_free(&ch);
+	host_world_hear(w);
+	host_world_end(w);
+}
+
+static void test_host_never_tears_down(void **state)
+{
+	struct vmbus_gpadl_torndown torndown;
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_ring_create(w->g, &w->offer[0], 4, &ch), 0);
+	w->deaf = true;
+	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl),
+			 -ENOMSG);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_TORNDOWN, &torndown,
+				      sizeof(torndown)), 0);
+	expect_rescind(w->g, 1);
+	guest_channel_free(&ch);
+	host_world_hear(w);
+	host_world_end(w);
+}
+
+static void test_host_has_no_room(void **state)
+{
+	struct guest_channel ch;
+	struct guest_message got;
+
+	(void)state;
+	begin(0);
+	w->full = -EAGAIN;
+	assert_int_equal(guest_ring_post(w->g, &w->offer[0], 300, &ch), 0);
+	/* No more of the guest's messages are handled meanwhile. */
+	guest_release(w->g, 2);
+	assert_true(w->g->server->by_id[2]->offered);
+	reactor_inline_advance(100 * MS);
+	assert_true(w->g->server->by_id[2]->offered);
+	w->full = 0;
+	for (int i = 0; i < 100; i++)
+		reactor_inline_advance(MS);
+	assert_null(w->g->server->by_id[2]);
+	assert_true(guest_take(w->g, &got)); /* CREATED */
+	guest_ring_clear(&ch);
+	assert_int_equal(guest_ring_open(&ch, 1), 0);
+	expect_echo(&ch, 1);
+	assert_int_equal(guest_shut(&ch), 0);
+	host_world_end(w);
+}
+
+static void test_no_host(void **state)
+{
+	(void)state;
+	host_world_begin(w);
+	w->deaf = true;
+	host_world_start(w, 0);
+	assert_int_equal(w->started, 1);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(w->started, -ETIMEDOUT);
+	host_world_hear(w);
+	host_world_connect(w, VMBUS_VERSION_COPPER, 0);
+	assert_int_equal(w->nr_offers, 0);
+	host_world_end(w);
+}
+
+static void test_old_host(void **state)
+{
+	(void)state;
+	host_world_begin(w);
+	w->host->config.max_version = VMBUS_VERSION_IRON;
+	w->rules[0] = (struct host_relay_rule){ w->a.dev.instance,
+						HOST_INTERCEPT };
+	host_world_start(w, 1);
+	assert_int_equal(w->started, -ENOTSUP);
+	/* Whoever was not told of an offer is not told that it went. */
+	host_world_revoke(w, &w->a);
+	assert_int_equal(w->intercepted + w->interceptions_gone, 0);
+	host_world_connect(w, VMBUS_VERSION_COPPER, 0);
+	assert_int_equal(w->nr_offers, 0);
+	host_world_end(w);
+}
+
+/* An instance twice, under ids that are free. */
+static void test_offered_twice(void **state)
+{
+	struct vmbus_offer_channel offer = {
+		.interface = echo_device(1).dev.interface,
+		.instance = echo_device(1).dev.instance,
+		.channel = cpu_to_le32(9),
+	};
+	uint64_t before;
+
+	(void)state;
+	begin(0);
+	before = violation_count();
+	host_world_say(w, VMBUS_OFFER_CHANNEL, &offer, sizeof(offer));
+	expect_violation(before, "instance offered once");
+	expect_nothing(w->g);
+	/* A sub-channel of what is not offered. */
+	offer.instance.b[0] = 9;
+	offer.sub_index = cpu_to_le16(1);
+	host_world_say(w, VMBUS_OFFER_CHANNEL, &offer, sizeof(offer));
+	expect_nothing(w->g);
+	host_world_end(w);
+}
+
+/* A new offer of an instance while the guest has not released the old one, and
+ * under another id. */
+static void test_offered_anew_too_early(void **state)
+{
+	struct vmbus_offer_channel offer = {
+		.interface = echo_device(1).dev.interface,
+		.instance = echo_device(1).dev.instance,
+		.channel = cpu_to_le32(9),
+	};
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	w->g->manual = true;
+	host_world_revoke(w, &w->a);
+	while (!w->nr_queue)
+		assert_true(reactor_inline_step());
+	/* Right behind RESCIND. */
+	host_world_say(w, VMBUS_OFFER_CHANNEL, &offer, sizeof(offer));
+	w->g->manual = false;
+	expect_rescind(w->g, 1);
+	expect_nothing(w->g);
+	guest_gpadl_teardown(w->g, 1, ch.gpadl);
+	guest_channel_free(&ch);
+	guest_release(w->g, 1);
+	assert_int_equal(guest_expect(w->g, VMBUS_OFFER_CHANNEL, &w->offer[0],
+				      sizeof(w->offer[0])), 0);
+	assert_int_equal(le32_to_cpu(w->offer[0].channel), 1);
+	host_world_end(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_host_never_creates),
+		cmocka_unit_test(test_host_never_opens),
+		cmocka_unit_test(test_host_never_tears_down),
+		cmocka_unit_test(test_host_has_no_room),
+		cmocka_unit_test(test_no_host),
+		cmocka_unit_test(test_old_host),
+		cmocka_unit_test(test_offered_twice),
+		cmocka_unit_test(test_offered_anew_too_early),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
