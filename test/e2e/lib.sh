@@ -11,7 +11,8 @@
 # $case_dir = build/log/AREA/CASE. What stands in a log there that no healthy
 # run says (see scan) fails it, unless it was announced by `allow REGEX'.
 #
-# Environment, set by run: FLAVOUR, area, LAB_HOLD.
+# Environment, set by run: FLAVOUR, area, LAB_HOLD, PACE, by which all seconds
+# in case files are multiplied.
 #
 # Only a failure of the lab itself (status 125 of vmm's command, or 5, a VP is
 # stuck) makes a case run again, once, with the first run's files kept in
@@ -19,6 +20,7 @@
 
 lab=test/lab/lab
 igvm=build/$FLAVOUR/paravisor-$FLAVOUR.igvm
+PACE=${PACE:-1}
 number=0
 
 note() { printf '# %s\n' "$*"; }
@@ -43,7 +45,7 @@ console_start() {
 	exec {typing}<>"$case_dir/typed"
 	printf '%q ' vmm "$@" >>"$case_dir/commands"
 	echo >>"$case_dir/commands"
-	LAB_ATTEMPTS=1 $lab --timeout "${vmm_limit:-60}" -- "$@" \
+	LAB_ATTEMPTS=1 $lab --timeout $((${vmm_limit:-60} * PACE)) -- "$@" \
 		<"$case_dir/typed" >"$said" 2>"$vmm_log" {typing}>&- &
 	vmm_pid=$!
 }
@@ -68,13 +70,34 @@ direct_start() {
 
 send() { printf '%s\n' "$1" >&"$typing"; }
 
+# control CMD [ARGS]: what the running vmm answers, which has to be `ok'.
+control() {
+	ask "$@" >"$case_dir/answer"
+	jq -e '.ok' "$case_dir/answer" >/dev/null ||
+		fail "$1: $(head -c 300 "$case_dir/answer")"
+}
+
+# ask CMD [ARGS]: the answer of the vmm whose socket is $control.
+ask() {
+	jq -cn --arg cmd "$1" --argjson args "${2-{\}}" \
+		'{id: 1, cmd: $cmd, args: $args}' |
+		timeout 30 socat -t 25 - "UNIX-CONNECT:$control"
+}
+
+# shell_open SECONDS: COM3 of a debug image answers with a prompt.
+shell_open() {
+	expect 'init: COM3: Enter starts a shell' "$1"
+	send ''
+	expect '/ # ' 10
+}
+
 vmm_running() { kill -0 "$vmm_pid" 2>/dev/null; }
 
 # expect REGEX SECONDS [FILE]: until a line of COM3 matches.
 expect() {
 	local file=${3-$com3} i
 
-	for ((i = 0; i < $2 * 10; i++)); do
+	for ((i = 0; i < $2 * 10 * PACE; i++)); do
 		! grep -aEq "$1" "$file" 2>/dev/null || return 0
 		vmm_running || break
 		sleep 0.1
@@ -127,7 +150,7 @@ vmm_reap() {
 vmm_end() {
 	local i
 
-	for ((i = 0; i < $2 * 10; i++)); do
+	for ((i = 0; i < $2 * 10 * PACE; i++)); do
 		vmm_running || break
 		sleep 0.1
 	done

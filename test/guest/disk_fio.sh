@@ -8,14 +8,16 @@
 # again      the same after another start: verified without a write
 # both       again on the first disk; the second disk must refuse writes
 # figures    random reads of 4 KiB at depth 1 and 32, a line before and after
-#            each, with time for the host to take its counters
+#            each, with time for the host to take its counters (`pace=N'
+#            times as much)
 set -u
 
 fail() { echo "disk: $*"; exit 1; }
 
 job=$(sed -n 's/.*\bjob=\([^ ]*\).*/\1/p' /proc/cmdline)
+pace=$(sed -n 's/.*\bpace=\([^ ]*\).*/\1/p' /proc/cmdline)
 disk=$(sed -n 's/.*\bdisk=\([^ ]*\).*/\1/p' /proc/cmdline)
-wait_for "${disk:=/dev/sda}" 20 || exit 1
+wait_for "${disk:=/dev/sda}" $((20 * ${pace:-1})) || exit 1
 case $disk in
 /dev/nvme*) hidden='/dev/sd*';;
 *) hidden='/sys/block/nvme* /dev/nvme* /sys/bus/pci/devices/*';;
@@ -67,12 +69,13 @@ figures() {
 	for depth in 1 32; do
 		reads=$((depth == 1 ? 1000 : 4000))
 		echo "disk: before depth $depth"
-		sleep 3
+		sleep $((3 * ${pace:-1}))
 		run_fio --name=random --rw=randread --bs=4k --iodepth=$depth \
+			--cpus_allowed=0 \
 			--size=64M --io_size=$((reads * 4))k
 		echo "disk: after depth $depth, $reads reads"
 		sed -n 's/^ *read: /disk: fio /p' /tmp/fio
-		sleep 3
+		sleep $((3 * ${pace:-1}))
 	done
 }
 
@@ -87,6 +90,6 @@ both)
 	locked "$second";;
 figures) figures
 	echo "disk: done"
-	sleep 10;;
+	sleep $((10 * ${pace:-1}));;
 *) fail "job \`$job': not known";;
 esac

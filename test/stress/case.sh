@@ -9,7 +9,7 @@ stress() {
 	local status=0
 
 	LAB_ATTEMPTS=1 LAB_VMM=$PWD/build/host/vmm-stress \
-		$lab --timeout "$4" -- -p "$1" -n "$2" -m "$3" \
+		$lab --timeout $(($4 * ${PACE:-1})) -- -p "$1" -n "$2" -m "$3" \
 		>"$case_dir/figures" 2>"$case_dir/vmm.log" </dev/null ||
 		status=$?
 	case $status in

@@ -30,27 +30,41 @@ case_nvme() {
 	taken "${base[@]}" --disk mem:1G,uh-nvme
 }
 case_net() {
-	not_yet --net "${base[@]}" --net uh:consomme
+	taken "${base[@]}" --net uh:consomme --net "uh:pair,pcap=$case_dir/p"
+	not_yet --net "${base[@]}" --net consomme
+	refused '^vmm: --net uh:user: uh: needs --igvm' --vtl0-kernel k \
+		--net uh:user
+	build/host/vmm "${base[@]}" --net uh:user --net uh:null \
+		--disk mem:1G,uh-nvme --print-settings |
+		jq -e '.storage[0].luns | length == 1' >/dev/null &&
+		build/host/vmm "${base[@]}" --net uh:user --net uh:null \
+			--print-settings | jq -e '.version == 1 and
+			(.nics | length == 2) and
+			.nics[1].backend.mana.vport == 1' >/dev/null ||
+		fail "--print-settings: no NICs"
 }
 case_redirect() {
-	not_yet --vmbus-redirect "${base[@]}" --vmbus-redirect
+	taken "${base[@]}" --vmbus-redirect --disk mem:1M
 }
 case_scsi() {
 	truncate -s 1M "$case_dir/disk"
-	not_yet --disk "${base[@]}" --disk "file:$case_dir/disk,uh"
+	taken "${base[@]}" --disk "file:$case_dir/disk,uh"
 }
 case_vsock() {
-	not_yet --vsock-path "${base[@]}" --vsock-path "$case_dir/vsock0"
+	taken "${base[@]}" --vmbus-redirect --vsock-path "$case_dir/vsock0"
+	refused '^vmm: --vsock-path\b.*--vmbus-redirect' "${base[@]}" \
+		--vsock-path "$case_dir/vsock0"
 }
 case_all() {
-	not_yet '--(vmbus-redirect|net)' "${base[@]}" --vmbus-redirect \
-		--net uh:consomme --disk mem:1G,uh-nvme
+	taken "${base[@]}" --vmbus-redirect \
+		--net uh:consomme --disk mem:1G,uh-nvme \
+		--vsock-path "$case_dir/vsock0"
 }
 
 run_cases 'serial: --com3 term, both COMs, -c and the vsock path are taken' \
 	'nvme: --disk mem:1G,uh-nvme is taken' \
-	'net: --net is named' \
-	'redirect: --vmbus-redirect is named' \
-	'scsi: --disk FILE,uh is named' \
-	'vsock: --vsock-path is named' \
-	'all: of several one is named'
+	'net: --net uh: is taken, and in the settings; without VTL2 it is not' \
+	'redirect: --vmbus-redirect and a disk of the guest are taken' \
+	'scsi: --disk FILE,uh is taken' \
+	'vsock: --vsock-path is taken with --vmbus-redirect, and refused without' \
+	'all: several of them together are taken'

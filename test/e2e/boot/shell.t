@@ -6,7 +6,7 @@ for_flavour debug
 case_answers() {
 	vmm_start --igvm "$igvm" -p 2
 	expect 'paravisor: up on 2 VPs' 40
-	expect '/ # ' 10
+	shell_open 10
 	# shellcheck disable=SC2016 # for the shell in VTL2
 	send 'echo $((6*7))'
 	expect '^42.?$' 10
@@ -20,7 +20,7 @@ case_answers() {
 case_sysrq() {
 	allow 'Call Trace:'
 	vmm_start --igvm "$igvm" -p 2
-	expect '/ # ' 40
+	shell_open 40
 	send 'echo c >/proc/sysrq-trigger'
 	vmm_end 4 20
 	grep -aq 'sysrq triggered crash\|Kernel panic' "$com3" ||

@@ -19,6 +19,6 @@ disk_start() {
 	vmm_limit=180 vmm_start --igvm "$igvm" -m 1GB -p 2 \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" \
-		--vtl0-append "console=ttyS0 quiet loglevel=4 job=$job" \
+		--vtl0-append "console=ttyS0 quiet loglevel=4 job=$job pace=$PACE" \
 		--vmbus-com1-serial "file=$com1" --stats "$stats" "$@"
 }

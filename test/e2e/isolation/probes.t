@@ -34,7 +34,7 @@ files=0xd00000000" \
 		STDIO <"$case_dir/go" >"$tap" &
 	expect '^# waiting' 40 "$tap"
 	if [ "$FLAVOUR" = debug ]; then
-		expect '/ # ' 20
+		shell_open 20
 		send 'head -c 16777216 /dev/urandom >/tmp/canary; echo done-$((40+0))'
 		expect 'done-40' 20
 		before=$(hashes 1)

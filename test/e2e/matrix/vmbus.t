@@ -124,7 +124,7 @@ case_reload() {
 	local name before after
 
 	guest_start guest job=reload
-	expect '/ # ' 40
+	shell_open 40
 	waits before 60
 	stats_to "$case_dir/before"
 	process before

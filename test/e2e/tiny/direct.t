@@ -12,7 +12,7 @@ case_guest_direct() {
 		--vtl0-append 'cases=HV-*,O-*,X-*,-X-09,U-07' \
 		--com1 "file=$tap"
 	printf '%q ' vmm "$@" >>"$case_dir/commands"
-	LAB_ATTEMPTS=1 $lab --timeout 40 -- "$@" </dev/null \
+	LAB_ATTEMPTS=1 $lab --timeout $((40 * PACE)) -- "$@" </dev/null \
 		>"$case_dir/stdout" 2>"$vmm_log" &
 	vmm_pid=$!
 	vmm_end 0 40

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+#
+# A guest with a synthetic NIC, and a server in the lab; sourced by the case
+# files of this area.
+# shellcheck shell=bash
+
+guest_kernel=$(test/guest/kernel guest) || exit 1
+guest_initrd=build/guest/net.cpio
+mkdir -p build/guest
+test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
+	--add "$(command -v socat):/usr/bin/socat" \
+	--add test/guest/net_lib.sh:/lib/net.sh test/guest/net.sh || exit 1
+
+server=$PWD/test/e2e/models/mana_server.py
+# Not a shim: each call of one costs a shell.
+python=$(python3 -c 'import sys; print(sys.executable)')
+
+# server_start SIZE: where vmm runs; its 127.0.0.1 is the guest's 10.0.2.2.
+# Sets $port and $sum.
+server_start() {
+	size=$1
+	port=$((20000 + RANDOM % 20000))
+	sum=$("$python" "$server" --sum "$size")
+	LAB_ATTEMPTS=1 LAB_VMM=$python $lab --timeout $((300 * PACE)) -- \
+		"$server" $port "$size" >"$case_dir/server" 2>&1 </dev/null &
+	server_pid=$!
+}
+
+server_stop() { kill "$server_pid" 2>/dev/null || true; }
+
+# net_start APPEND ARGS...: $com1 is what the guest says.
+net_start() {
+	local append="console=ttyS0 quiet loglevel=4 port=$port bytes=$size"
+
+	append="$append sum=$sum pace=$PACE $1"
+	shift
+	# shellcheck disable=SC2034 # the cases read them
+	com1=$case_dir/com1 stats=$case_dir/stats
+	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
+	vmm_limit=240 vmm_start --igvm "$igvm" -m 1GB -p 2 \
+		--vtl0-kernel "$guest_kernel/vmlinuz" \
+		--vtl0-initrd "$guest_initrd" --vtl0-append "$append" \
+		--vmbus-com1-serial "file=$com1" --stats "$stats" \
+		--control "$control" --vtl2-vsock-path "$vsock" "$@"
+}
+
+# counted FILTER: of the device model's counters.
+counted() {
+	jq -e ".host.mana | $1" "$stats" >/dev/null ||
+		fail "the model counted $(jq -c .host.mana "$stats")"
+}
