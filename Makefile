@@ -37,7 +37,7 @@ endif
 export SOURCE_DATE_EPOCH := 0
 export LC_ALL := C
 export TZ := UTC
-export FLAVOUR LAB CACHE KERNEL_SRC NO_APT V T N
+export FLAVOUR LAB CACHE KERNEL_SRC NO_APT V T N ACCEPT
 
 OUT := build/$(FLAVOUR)
 IGVM := $(OUT)/paravisor-$(FLAVOUR).igvm
@@ -95,8 +95,8 @@ UNIT_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer \
 # --- Foreign libraries, see rootfs/sources/table ------------------------------
 
 LIB := build/lib
-TARGET_LIBS := libnvme liburing yyjson libfdt zydis
-HOST_LIBS := libnvme liburing yyjson libfdt zydis
+TARGET_LIBS := libnvme liburing yyjson libfdt zydis rdma libnl
+HOST_LIBS := libnvme liburing yyjson libfdt zydis rdma libnl
 lib_stamps = $(patsubst %,$(LIB)/$(1)/%/.done,$(2))
 target_ready := $(call lib_stamps,musl,$(TARGET_LIBS) linux)
 host_ready := $(call lib_stamps,host,$(HOST_LIBS)) $(LIB)/musl/linux/.done
@@ -116,7 +116,8 @@ archives = $(patsubst %,$(LIB)/$(1)/%/*.a,$(2))
 # By directory: the include paths, the libraries, and (`wall`) the directories
 # of this tree that any file may come from. A file that includes another one,
 # by whatever spelling, does not compile. relay/, nvme/ and mana/ know the seams
-# in paravisor/include/ and never each other; only paravisor/main.c sees all.
+# in paravisor/include/ and never each other; only the composition root,
+# paravisor/main*.c, sees all.
 
 everywhere := include/
 inc_include :=
@@ -133,6 +134,7 @@ wall_nvme := nvme/ paravisor/include/
 libs_nvme := liburing libnvme
 inc_mana := -Imana -Iparavisor/include
 wall_mana := mana/ paravisor/include/
+libs_mana := liburing rdma
 inc_igvm := -Iigvm
 wall_igvm := igvm/
 libs_igvm := yyjson libfdt
@@ -143,7 +145,7 @@ wall_test := test/ paravisor/ relay/ nvme/ mana/ igvm/ rootfs/
 libs_test := $(HOST_LIBS)
 
 # $(call area,FILE.c): whose rules FILE follows.
-area = $(if $(filter paravisor/main.c,$(1)),paravisor_main,$(firstword \
+area = $(if $(filter paravisor/main%.c,$(1)),paravisor_main,$(firstword \
 	$(subst /, ,$(1))))
 libs_paravisor_main = $(libs_paravisor)
 # The kernel's headers come last, after libc's. relay/ knows no kernel.
@@ -225,6 +227,16 @@ build/guest/tiny.elf: test/guest/tiny.ld $(call object,tiny,$(tiny_sources)) \
 build/guest/tiny: build/guest/tiny.elf
 	$(call step,BZIMAGE,objcopy -O binary -j .setup -j .text -j .data $< $@)
 
+# --- Queues and regions of MANA from user space, for a guest or for VTL2 -------
+
+verbs_sources := test/guest/verbs.c test/unit/reactor_inline.c \
+	$(patsubst %,mana/%.c,verbs queue tx rx poll) \
+	paravisor/guest_memory.c paravisor/log.c
+
+build/guest/verbs: $(call object,$(FLAVOUR),$(verbs_sources))
+	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^ \
+		$(call archives,musl,$(TARGET_LIBS)))
+
 # --- The image ----------------------------------------------------------------
 
 include kernel-config/kernel.mk
@@ -277,8 +289,9 @@ test:
 	@MAKE="$(MAKE)" test/check/test
 soak: all $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/soak/run,test/soak/run $(T))
-bench: all build/guest/tiny build/host/instructions.so \
-		$(patsubst %,build/host/%,$(host_programs))
+bench: $(if $(filter native,$(T)),build/host/bench_native,all build/guest/tiny \
+	build/host/instructions.so build/host/mark $(patsubst \
+	%,build/host/%,$(host_programs)))
 bench bench-compare:
 	$(call owned,test/bench/run,test/bench/run $@ "$(T)" "$(BASE)")
 fuzz:

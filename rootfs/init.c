@@ -2,8 +2,8 @@
 /*
  * PID 1 of VTL2.
  *
- *	mounts -> kernel settings -> daemon started -> shell (if there is one)
- *	                                  |
+ *	mounts -> kernel settings -> shell (if there is one) -> daemon started
+ *	                                                             |
  *	     wait: orphan -> reaped;  shell ended -> started again
  *	           daemon ended, whatever way -> logged -> reboot()
  *
@@ -17,13 +17,16 @@
  * The same program serves both flavours: a shell is started if and only if the
  * image holds /bin/sh. So there is one init to test, no switch to get wrong,
  * and what a release image can do follows from its list of files alone.
- * Without a shell nobody opens COM3: what arrives there is not read.
+ * Without a shell nobody opens COM3: what arrives there is not read. With one,
+ * somebody first has to press Enter there: the kernel writes its log to the
+ * same port, and a prompt that nobody asked for would land within its lines.
  *
  * One thread; it blocks in wait() only. All it says goes to the kernel's log.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/serial.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -44,12 +47,13 @@
 #define SHELL "/bin/sh"
 #define COM3 "/dev/ttyS0" /* the driver's one port */
 #define COM3_PORT 0x3e8
+#define COM3_WAIT_MS 2000
 #define SHIM_LOG "/proc/device-tree/paravisor/shim-log"
 
 /* Type of the VMBus serial ports; the daemon drives them through UIO. */
 #define VMBUS_SERIAL_TYPE "8b60ccf6-709f-4c11-90b5-229c959a9e6a"
 
-enum severity { LOG_ERROR = 3, LOG_WARNING = 4, LOG_INFO = 6 };
+enum severity { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6 };
 
 static int kmsg = -1;
 
@@ -62,10 +66,14 @@ static void say(enum severity severity, const char *format, ...)
 
 	n = snprintf(line, sizeof(line), "<%d>init: ", severity);
 	va_start(ap, format);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, format, ap);
+	n += vsnprintf(line + n, sizeof(line) - (size_t)n - 1, format, ap);
 	va_end(ap);
+	/* The kernel keeps a line without its end back for the next writer. */
+	if (n > (int)sizeof(line) - 2)
+		n = (int)sizeof(line) - 2;
+	line[n++] = '\n';
 	/* There is nowhere to say that this failed. */
-	if (write(kmsg, line, strlen(line)) < 0)
+	if (write(kmsg, line, (size_t)n) < 0)
 		return;
 }
 
@@ -233,11 +241,13 @@ out_say:
 	return -1;
 }
 
-/* The opening happens in the child: a stuck port must not stop init. */
-static pid_t start_shell(void)
+/* The opening happens in the child: a stuck port must not stop init. When it
+ * is over `opened`, unless -1, is closed. */
+static pid_t start_shell(int opened)
 {
 	static const struct timespec pause = { 1, 0 };
 	pid_t pid = fork();
+	char line[256];
 	int fd;
 
 	if (pid)
@@ -253,7 +263,13 @@ static pid_t start_shell(void)
 	if (fd > STDERR_FILENO)
 		close(fd);
 	/* One a second at most, however fast shells end. */
-	nanosleep(&pause, NULL);
+	if (opened < 0)
+		nanosleep(&pause, NULL);
+	say(LOG_NOTICE, "COM3: Enter starts a shell");
+	if (opened >= 0)
+		close(opened);
+	if (read(STDIN_FILENO, line, sizeof(line)) < 0)
+		say(LOG_WARNING, "%s: %m", COM3);
 	run(SHELL, "sh");
 }
 
@@ -265,6 +281,27 @@ static void say_end(const char *name, int status)
 	else
 		say(LOG_ERROR, "%s exited with status %d", name,
 		    WEXITSTATUS(status));
+}
+
+/* The first shell. Setting up the port loses what the kernel writes to it in
+ * the meantime; of the daemon's log nothing shall be lost, so it waits. */
+static pid_t start_first_shell(void)
+{
+	struct pollfd opened = { .events = POLLIN };
+	pid_t shell;
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC)) {
+		say(LOG_WARNING, "pipe: %m");
+		return start_shell(-1);
+	}
+	shell = start_shell(fd[1]);
+	close(fd[1]);
+	opened.fd = fd[0];
+	if (poll(&opened, 1, COM3_WAIT_MS) <= 0)
+		say(LOG_WARNING, "%s: not open in %d ms", COM3, COM3_WAIT_MS);
+	close(fd[0]);
+	return shell;
 }
 
 /* Returns when VTL2 is to end: the daemon has. */
@@ -281,7 +318,7 @@ static void supervise(pid_t daemon, pid_t shell, bool hold)
 		if (pid == shell) {
 			/* 126: there is no COM3, and there will be none. */
 			shell = WIFEXITED(status) && WEXITSTATUS(status) == 126 ?
-					-1 : start_shell();
+					-1 : start_shell(-1);
 		} else if (pid == daemon) {
 			say_end(DAEMON, status);
 			if (!hold || shell < 0)
@@ -295,7 +332,7 @@ int main(void)
 {
 	bool shell = access(SHELL, X_OK) == 0;
 	bool hold = shell && getenv("PARAVISOR_HOLD");
-	pid_t daemon;
+	pid_t shell_pid = -1, daemon;
 
 	if (getpid() != 1) {
 		fprintf(stderr, "init: runs as PID 1 only\n");
@@ -304,11 +341,13 @@ int main(void)
 	mount_all(shell);
 	say_shim_log();
 	apply_settings();
+	if (shell)
+		shell_pid = start_first_shell();
 	daemon = start_daemon();
 	if (daemon < 0)
 		say(LOG_ERROR, "fork: %m");
 	else
-		supervise(daemon, shell ? start_shell() : -1, hold);
+		supervise(daemon, shell_pid, hold);
 	say(LOG_ERROR, "VTL2 ends here");
 	reboot(RB_AUTOBOOT);
 	return 1; /* PID 1 ending is a panic, which ends VTL2 as well */
