@@ -60,7 +60,8 @@ case_disk() {
 		"$case_dir/before" "$case_dir/after" >/dev/null ||
 		fail "signals or messages of the disk went through VTL2"
 	# The server of the daemon holds nothing of it.
-	jq -es '[.[3].vmbus.channels[] | select(.relayed)] |
+	jq -es --arg disk $scsi_guid '[.[3].vmbus.channels[] |
+		select(.relayed and .instance == $disk)] |
 		length > 0 and all(.state == "open" and
 			(has("packets_in") | not))' \
 		"$case_dir/before" "$case_dir/after" >/dev/null ||
