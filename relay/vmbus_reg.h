@@ -318,7 +318,7 @@ struct vmbus_tl_connect_request {
 } __packed;
 _Static_assert(sizeof(struct vmbus_tl_connect_request) == 40, "TL_CONNECT");
 
-/* From 5.2 */
+/* From 5.2; Linux sends the shorter one then, too. */
 struct vmbus_tl_connect_request_silo {
 	struct vmbus_tl_connect_request request;
 	struct guid silo;

@@ -14,9 +14,18 @@ fail() { tell "$*"; exit 1; }
 pace=$(sed -n 's/.*\bpace=\([^ ]*\).*/\1/p' /proc/cmdline)
 pace=${pace:-1}
 modprobe hv_sock || fail "no hv_sock"
-socat VSOCK-LISTEN:9980,fork EXEC:/bin/cat &
-socat VSOCK-LISTEN:9982,fork EXEC:/bin/sha256sum &
-socat VSOCK-LISTEN:9983 EXEC:'/bin/touch /tmp/end' &
+listen() { # PORT ADDRESS
+	socat -d -d -lf "/tmp/log$1" \
+		"VSOCK-LISTEN:$1,fork,backlog=32" "$2" &
+	for _ in $(seq $((100 * pace))); do
+		! grep -q 'listening on' "/tmp/log$1" 2>/dev/null || return 0
+		usleep 100000
+	done
+	fail "nobody listens on $1: $(cat "/tmp/log$1")"
+}
+listen 9980 EXEC:/bin/cat
+listen 9982 EXEC:/bin/sha256sum
+listen 9983 EXEC:'/bin/touch /tmp/end'
 tell "listens"
 
 head -c 1048576 /dev/urandom >/tmp/bytes
