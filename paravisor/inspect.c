@@ -21,6 +21,7 @@
 #include <pv/log.h>
 
 #define MAX_LEVELS 12
+#define NUMBER_DIGITS 6
 
 struct inspect {
 	char *out;
@@ -152,7 +153,22 @@ void inspect_text(struct inspect *w, const char *name, const char *v)
 		put_quoted(w, v);
 }
 
-bool inspect_begin(struct inspect *w, const char *name)
+/* Takes a number off the path in front of what follows it, if one is there. */
+static const char *take_number(const char *rest, unsigned int *n)
+{
+	unsigned int number = 0;
+	const char *p = rest;
+
+	while (*p >= '0' && *p <= '9' && p - rest < NUMBER_DIGITS)
+		number = number * 10 + (unsigned int)(*p++ - '0');
+	if (p == rest || (*p && *p != '/') || (*p && !p[1]))
+		return rest;
+	*n = number;
+	return *p ? p + 1 : p;
+}
+
+/* `n` NULL: a child without a number behind its name. */
+static bool begin(struct inspect *w, const char *name, unsigned int *n)
 {
 	const char *rest = "";
 
@@ -167,6 +183,8 @@ bool inspect_begin(struct inspect *w, const char *name)
 		rest = match(w, name);
 		if (!rest)
 			return false;
+		if (n)
+			rest = take_number(rest, n);
 		if (!*rest) {
 			w->found = true;
 			w->match_level = w->level + 1;
@@ -178,6 +196,16 @@ bool inspect_begin(struct inspect *w, const char *name)
 		w->comma = false;
 	}
 	return true;
+}
+
+bool inspect_begin(struct inspect *w, const char *name)
+{
+	return begin(w, name, NULL);
+}
+
+bool inspect_begin_newest(struct inspect *w, const char *name, unsigned int *n)
+{
+	return begin(w, name, n);
 }
 
 void inspect_end(struct inspect *w)

@@ -25,6 +25,7 @@
  * failed start; VTL2 stays up, so that it can be looked at.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -298,8 +299,12 @@ static void room(void *opaque)
 static int start_vp(struct partition *p, unsigned int index)
 {
 	struct vp *vp = &p->vp[index];
+	struct trace_ring *ring = calloc(1, sizeof(*ring));
 	int ret;
 
+	if (!ring)
+		return -ENOMEM;
+	trace_init(&vp->trace, ring);
 	vp->index = index;
 	vp->partition = p;
 	vp->reset.fn = reset_call;

@@ -249,12 +249,37 @@ static uint64_t syscalls(const struct vp *vp)
 	return vp->hw.ioctls + r->enters + r->waits + atomic_load(&r->wakes);
 }
 
+static const struct trace_names exit_names = {
+	.reason = { "port", "msr", "memory", "hypercall", "cpuid", "sint",
+		    "eoi", "fault", "other" },
+	.hypercall = VP_EXIT_HYPERCALL,
+};
+_Static_assert(VP_NR_EXITS <= TRACE_MAX_REASONS, "names of trace.h");
+
+static void describe_exits(const struct vp *vp, struct inspect *out)
+{
+	const struct trace_ring *ring = vp->trace.ring;
+	unsigned int n = TRACE_SHOWN;
+
+	if (inspect_begin(out, "exits")) {
+		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
+			inspect_u64(out, exit_names.reason[i], vp->exits[i]);
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "exit_ns")) {
+		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
+			inspect_u64(out, exit_names.reason[i],
+				    trace_spent(ring, i));
+		inspect_end(out);
+	}
+	if (inspect_begin_newest(out, "trace", &n)) {
+		trace_describe(ring, &exit_names, n, out);
+		inspect_end(out);
+	}
+}
+
 static void describe(void *object, struct inspect *out)
 {
-	static const char *const exit[VP_NR_EXITS] = {
-		"port", "msr", "memory", "hypercall", "cpuid",
-		"sint", "eoi",	"fault",  "other",
-	};
 	struct vp *vp = object;
 
 	inspect_u64(out, "apic_id", vp->apic_id);
@@ -262,11 +287,7 @@ static void describe(void *object, struct inspect *out)
 	inspect_u64(out, "interrupts", vp->interrupts);
 	inspect_u64(out, "syscalls", syscalls(vp));
 	inspect_u64(out, "hypervisor_errors", vp->hypervisor_errors);
-	if (inspect_begin(out, "exits")) {
-		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
-			inspect_u64(out, exit[i], vp->exits[i]);
-		inspect_end(out);
-	}
+	describe_exits(vp, out);
 	if (inspect_begin(out, "hypercall")) {
 		hypercall_inspect(&vp->hypercalls, out);
 		inspect_end(out);

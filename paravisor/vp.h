@@ -16,6 +16,7 @@
 #include "hypercall.h"
 #include "mshv.h"
 #include "synic.h"
+#include "trace.h"
 
 struct partition;
 
@@ -48,6 +49,7 @@ struct vp {
 	uint64_t entries;    /* switches from VTL0 that came up to here */
 	uint64_t interrupts; /* of them, those to look for work */
 	uint64_t exits[VP_NR_EXITS];
+	struct trace trace; /* from start on */
 	uint64_t hypervisor_errors;
 	struct hypercall_counters hypercalls;
 	struct inspect_entry inspect;

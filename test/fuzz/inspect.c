@@ -94,6 +94,8 @@ ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
 
 static void describe_vp(void *object, struct inspect *out)
 {
+	unsigned int n = 8;
+
 	(void)object;
 	inspect_u64(out, "entries", 42);
 	if (inspect_begin(out, "exits")) {
@@ -105,6 +107,11 @@ static void describe_vp(void *object, struct inspect *out)
 		inspect_end(out);
 	}
 	inspect_bool(out, "running", true);
+	if (inspect_begin_newest(out, "trace", &n)) {
+		fuzz_expect(n <= 999999, n, 0);
+		inspect_u64(out, "n", n);
+		inspect_end(out);
+	}
 }
 
 static void describe_text(void *object, struct inspect *out)

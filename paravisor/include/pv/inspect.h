@@ -41,6 +41,15 @@ bool inspect_begin(struct inspect *out, const char *name);
 void inspect_end(struct inspect *out);
 
 /*
+ * A child that lists the newest of many. *n is how many are listed when
+ * nobody says; a path may say another number behind the child's name:
+ * "vp0/trace" or "vp0/trace/100", and "vp0/trace/100/4711/rip" below that.
+ * The number is not part of the answer.
+ */
+bool inspect_begin_newest(struct inspect *out, const char *name,
+			  unsigned int *n);
+
+/*
  * Renders `path` (names joined by '/', "" = all) to `depth` levels as one line
  * of JSON without a newline. Returns the length, -ENOENT when no such path
  * exists, -ENOSPC when it does not fit into `size` bytes.
