@@ -252,10 +252,6 @@ static void describe(void *object, struct inspect *out)
 		inspect_hex(out, "size", p->memory.range[i].size);
 		inspect_end(out);
 	}
-	if (inspect_begin(out, "msr")) {
-		msr_inspect(NULL, out);
-		inspect_end(out);
-	}
 }
 
 /* ---- start ---- */
@@ -327,6 +323,7 @@ static int start_vp(struct partition *p, unsigned int index)
 
 int partition_start_vps(struct partition *p)
 {
+	static struct inspect_entry msr = { "msr", msr_inspect, NULL, NULL };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int ret = 0;
 
@@ -348,6 +345,7 @@ int partition_start_vps(struct partition *p)
 	p->nr_vps = (unsigned int)cpus;
 	atomic_store(&p->state, PARTITION_READY);
 	inspect_register(&p->inspect);
+	inspect_register(&msr);
 	for (unsigned int i = 0; i < p->nr_vps; i++)
 		vp_publish(&p->vp[i]);
 	return 0;
