@@ -118,6 +118,22 @@ static uint16_t signal_event(const struct hypercall_ports *ports, uint32_t vp,
 		(uint16_t)(word >> HV_SIGNAL_EVENT_FLAG_SHIFT)));
 }
 
+static const char *rule_of(uint16_t status)
+{
+	switch (status) {
+	case HV_STATUS_INVALID_HYPERCALL_CODE:
+		return "hypercall.code";
+	case HV_STATUS_INVALID_HYPERCALL_INPUT:
+		return "hypercall.input";
+	case HV_STATUS_INVALID_ALIGNMENT:
+		return "hypercall.alignment";
+	case HV_STATUS_INVALID_CONNECTION_ID:
+		return "hypercall.connection";
+	default:
+		return "hypercall.parameter";
+	}
+}
+
 uint64_t hypercall_execute(const struct hypercall_ports *ports, uint32_t vp,
 			   const struct hypercall *call,
 			   struct hypercall_counters *count)
@@ -141,7 +157,7 @@ uint64_t hypercall_execute(const struct hypercall_ports *ports, uint32_t vp,
 	if (status && status != HV_STATUS_INSUFFICIENT_BUFFERS) {
 		count->refused++;
 		violation_record("hypercall", vp, status, 0, call->control,
-				 "status of the hypercall interface");
+				 rule_of(status));
 	}
 	return status;
 }

@@ -66,7 +66,7 @@ static void port(struct vp *vp, const void *payload)
 	}
 	if (size != 1 && size != 2 && size != 4) {
 		violation_record("port", vp->index, m->access_info, 0, number,
-				 "no access has this size");
+				 "port.size");
 		vp_inject(vp, VP_VECTOR_GP, true, 0);
 		return;
 	}

@@ -277,8 +277,8 @@ refuse:
 	said = answer(vp, ret);
 	violation_record("memory", vp->index, m->header.access, 0, in.gpa,
 			 ret == -EINVAL ?
-				 "no instruction for a device's register" :
-				 "this instruction cannot reach a device");
+				 "memory.instruction" :
+				 "memory.reach");
 	log_warn_limited("VP %u: access to %#llx at %#llx: %s", vp->index,
 			 (unsigned long long)in.gpa, (unsigned long long)in.rip,
 			 said);
@@ -302,7 +302,7 @@ void intercept_string_port(struct vp *vp, const struct hv_io_port_message *m)
 		return;
 	said = answer(vp, ret);
 	violation_record("port", vp->index, m->access_info, 0, in.port,
-			 "string I/O that is no INS or OUTS");
+			 "port.string");
 	log_warn_limited("VP %u: string I/O of port %#x at %#llx: %s",
 			 vp->index, in.port, (unsigned long long)in.rip, said);
 }

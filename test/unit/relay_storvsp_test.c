@@ -251,11 +251,31 @@ static void reservation_conflict(void **state)
 	machine_destroy(&m);
 }
 
+/* One record more than `before`, with this rule. */
+static void expect_record(uint64_t before, const char *rule)
+{
+	struct violation v;
+
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.object, "storvsp");
+	assert_string_equal(v.rule, rule);
+}
+
 /* SRBs whose words do not fit together: an answer and a violation each; the
  * channel lives. */
 static void bad_srbs(void **state)
 {
 	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	static const char *const rule[16] = {
+		"storvsp.srb.cdb", "storvsp.srb.cdb", "storvsp.srb.data-in",
+		"storvsp.srb.size", "storvsp.srb.size", "storvsp.srb.no-data",
+		"storvsp.data.ranges", "storvsp.data.ranges",
+		"storvsp.data.ranges", "storvsp.data.length",
+		"storvsp.data.page-numbers", "storvsp.data.page-numbers",
+		"storvsp.data.offset", "storvsp.data.page",
+		"storvsp.data.page", "storvsp.data.page",
+	};
 	struct vstor_packet packet, good;
 	struct page_list list, pages;
 	uint64_t pfn[2], no_ram = 1ull << 40, wraps = UINT64_MAX;
@@ -292,14 +312,17 @@ static void bad_srbs(void **state)
 		violations = violation_count();
 		ask_srb(&m, &packet, &list);
 		expect_srb(&m, VSTOR_SRB_INVALID_REQUEST, 0);
-		assert_int_equal(violation_count(), violations + 1);
+		expect_record(violations, rule[i]);
 		ask_srb(&m, &good, &pages);
 		expect_srb(&m, VSTOR_SRB_SUCCESS, 4096);
 	}
 	/* Data without a list, and too short for an SRB. */
+	violations = violation_count();
 	assert_int_equal(ask(&m, &good, PACKET), 0xc0000185);
 	expect_srb(&m, VSTOR_SRB_INVALID_REQUEST, 0);
+	expect_record(violations, "storvsp.data.pages");
 	assert_int_equal(ask(&m, &good, 40), 0xc000000d);
+	expect_record(violations + 1, "storvsp.packet.srb");
 	assert_int_equal(m.reply_size, 40);
 	/* A short packet's CDB ends in zeroes, not in what was there before. */
 	packet = srb(0, VSTOR_DATA_NONE, 0, (const uint8_t[6]){ 0 }, 6);
@@ -314,6 +337,12 @@ static void bad_srbs(void **state)
 /* What is no request of the protocol ends the channel; another one works on. */
 static void bad_packets(void **state)
 {
+	static const char *const rule[8] = {
+		"storvsp.packet.completion", "storvsp.packet.type",
+		"storvsp.packet.type", "storvsp.packet.header",
+		"storvsp.operation.type", "storvsp.operation.type",
+		"storvsp.operation.type", "storvsp.operation.type",
+	};
 	struct vstor_packet packet;
 	struct machine m;
 	uint64_t transaction, violations;
@@ -342,7 +371,7 @@ static void bad_packets(void **state)
 		assert_int_equal(guest_send(&m.ch, type, flags, 99, NULL, 0,
 					    &packet, size), 0);
 		assert_int_equal(receive(&m, &m.ch, &transaction), -EAGAIN);
-		assert_true(violation_count() > violations);
+		expect_record(violations, rule[i]);
 		/* Nobody listens any more, but the client can close, and open
 		 * again. */
 		assert_int_equal(guest_shut(&m.ch), 0);
