@@ -10,7 +10,8 @@
  *
  * A path may also name a value; then that value alone is the answer.
  *
- * Entries are added at start, by main(), before a request can arrive.
+ * Entries and updaters are added at start, by main(), before a request can
+ * arrive.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -36,6 +37,7 @@ struct inspect {
 };
 
 static struct inspect_entry *entries;
+static struct inspect_updater *updaters;
 
 void inspect_register(struct inspect_entry *entry)
 {
@@ -45,6 +47,24 @@ void inspect_register(struct inspect_entry *entry)
 		at = &(*at)->next;
 	entry->next = *at;
 	*at = entry;
+}
+
+void inspect_updater_register(struct inspect_updater *entry)
+{
+	entry->next = updaters;
+	updaters = entry;
+}
+
+int inspect_update(const char *path, const char *value, const char **error)
+{
+	struct inspect_updater *u = updaters;
+
+	while (u && strcmp(u->path, path))
+		u = u->next;
+	if (!u)
+		return -ENOENT;
+	*error = u->update(u->object, value);
+	return *error ? -EINVAL : 0;
 }
 
 static void put(struct inspect *w, const char *text, size_t len)

@@ -307,6 +307,7 @@ static int start_vp(struct partition *p, unsigned int index)
 	vp->reactor = reactor_create(index);
 	if (!vp->reactor)
 		return -errno;
+	sample_init(&vp->sample, vp);
 	vp->synic.hw = &vp->hw;
 	vp->synic.reactor = vp->reactor;
 	vp->synic.room = room;

@@ -288,6 +288,10 @@ static void describe(void *object, struct inspect *out)
 	inspect_u64(out, "syscalls", syscalls(vp));
 	inspect_u64(out, "hypervisor_errors", vp->hypervisor_errors);
 	describe_exits(vp, out);
+	if (inspect_begin(out, "sample")) {
+		sample_inspect(&vp->sample, out);
+		inspect_end(out);
+	}
 	if (inspect_begin(out, "hypercall")) {
 		hypercall_inspect(&vp->hypercalls, out);
 		inspect_end(out);
@@ -302,11 +306,26 @@ static void describe(void *object, struct inspect *out)
 	}
 }
 
+static const char *take_sample(void *object, const char *value)
+{
+	struct vp *vp = object;
+
+	if (*value)
+		return "a sample takes no value";
+	sample_take(&vp->sample);
+	return NULL;
+}
+
 void vp_publish(struct vp *vp)
 {
 	snprintf(vp->name, sizeof(vp->name), "vp%u", vp->index);
 	vp->inspect = (struct inspect_entry){ vp->name, describe, vp, NULL };
 	inspect_register(&vp->inspect);
+	snprintf(vp->sample_name, sizeof(vp->sample_name), "%s/sample",
+		 vp->name);
+	vp->updater = (struct inspect_updater){ vp->sample_name, take_sample,
+						vp, NULL };
+	inspect_updater_register(&vp->updater);
 }
 
 /* ---- the thread ---- */
