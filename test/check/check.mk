@@ -120,6 +120,12 @@ build/check/rules.ok: test/check/rules paravisor/violation_rules.h \
 	$(call step,RULES,$< paravisor/violation_rules.h test/e2e/mistakes.list \
 		test/unit $(paravisor_sources) && touch $@)
 
+# --- Names of inspect's tree --------------------------------------------------
+
+build/check/paths.ok: test/check/paths paravisor/inspect.list \
+		$(paravisor_sources)
+	$(call step,PATHS,$^ && touch $@)
+
 # --- Fuzz targets: what they found once must not be found again ---------------
 
 include test/fuzz/fuzz.mk
@@ -133,7 +139,7 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
-	build/check/rules.ok:/
+	build/check/rules.ok:/ build/check/paths.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

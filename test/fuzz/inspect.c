@@ -114,6 +114,13 @@ static void describe_vp(void *object, struct inspect *out)
 	}
 }
 
+static const char *update(void *object, const char *value)
+{
+	(void)object;
+	fuzz_expect(strlen(value) < 256, strlen(value), 0);
+	return *value ? "takes no value" : NULL;
+}
+
 static void describe_text(void *object, struct inspect *out)
 {
 	inspect_text(out, "name", object);
@@ -124,11 +131,14 @@ void fuzz_one(struct fuzz_input *in)
 	static struct inspect_entry vp = { "vp0", describe_vp, NULL, NULL };
 	static struct inspect_entry build = { "build", describe_text,
 					      "a\"b\\c\n\xff", NULL };
+	static struct inspect_updater updater = { "vp0/exits", update, NULL,
+						  NULL };
 	static bool registered;
 
 	if (!registered) {
 		inspect_register(&vp);
 		inspect_register(&build);
+		inspect_updater_register(&updater);
 		registered = true;
 	}
 	client = in;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/msr.c paravisor/inspect.c paravisor/log.c */
+/* SOURCES: paravisor/msr.c paravisor/inspect.c paravisor/log.c test/unit/inspect_list.c */
 /* The policy of VTL0's MSRs, row by row as a guest sees it, and what is noted
  * of a register that no row has. */
 #include <setjmp.h>
@@ -15,6 +15,7 @@
 #include <pv/inspect.h>
 
 #include "paravisor/msr.h"
+#include "test/unit/inspect_list.h"
 #include "test/unit/stderr_capture.h"
 
 #define RIP 0xffffffff81000010ull
@@ -158,6 +159,8 @@ static void many_unknown(void **state)
 			    "{\"rip\":\"0\",\"reads\":1,\"writes\":1}");
 	assert_non_null(ask("msr/unknown/0x1001e"));
 	assert_null(ask("msr/unknown/0x1001f"));
+	inspect_list_check("msr", NULL);
+	inspect_list_complete("msr/");
 }
 
 int main(void)

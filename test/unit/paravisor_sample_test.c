@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/vp.c paravisor/sample.c paravisor/trace.c paravisor/synic.c paravisor/hypercall.c paravisor/diag_inspect.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/violation.c paravisor/inspect.c paravisor/log.c */
+/* SOURCES: paravisor/vp.c paravisor/sample.c paravisor/trace.c paravisor/synic.c paravisor/hypercall.c paravisor/diag_inspect.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/violation.c paravisor/inspect.c paravisor/log.c test/unit/inspect_list.c */
 /*
  * Samples of a VP: its real thread and reactor, with a kernel stood in for that
  * stays in VTL0 until the reactor's poll file wakes it, and the diagnosis port
@@ -29,6 +29,7 @@
 #include "paravisor/partition.h"
 #include "paravisor/reactor.h"
 #include "paravisor/vp.h"
+#include "test/unit/inspect_list.h"
 
 #define RIP 0xffffffff81234567ull
 #define SAMPLES 100
@@ -313,6 +314,15 @@ static void stuck(void **state)
 	assert_non_null(strstr(sample(), "\"running\""));
 }
 
+/* All of a VP in inspect. */
+static void names(void **state)
+{
+	(void)state;
+	assert_true(trace_newest(&ring) > 0);
+	inspect_list_check("vp0", NULL);
+	inspect_list_complete("vp<n>/");
+}
+
 static void mistakes(void **state)
 {
 	(void)state;
@@ -334,6 +344,7 @@ int main(void)
 		cmocka_unit_test(runs),
 		cmocka_unit_test(states),
 		cmocka_unit_test(stuck),
+		cmocka_unit_test(names),
 		cmocka_unit_test(mistakes),
 	};
 

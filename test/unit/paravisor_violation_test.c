@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/violation.c paravisor/violation_inspect.c paravisor/inspect.c paravisor/log.c */
+/* SOURCES: paravisor/violation.c paravisor/violation_inspect.c paravisor/inspect.c paravisor/log.c test/unit/inspect_list.c */
 /* Violations: the list of rules, what is kept of a record, and what inspect
  * shows of it. */
 #include <ctype.h>
@@ -18,6 +18,7 @@
 
 #include "paravisor/violation_inspect.h"
 #include "paravisor/violation_rules.h"
+#include "test/unit/inspect_list.h"
 #include "test/unit/stderr_capture.h"
 
 #define NR_RULES (sizeof(violation_rules) / sizeof(violation_rules[0]))
@@ -127,6 +128,8 @@ static void wraps(void **state)
 	assert_string_equal(ask("violations/newest/999/3/id"), "3");
 	assert_null(ask("violations/newest/5/253"));
 	assert_string_equal(ask("violations/newest/5/254/id"), "254");
+	inspect_list_check("violations", NULL);
+	inspect_list_complete("violations/");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/storvsp_lun.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
+/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/storvsp_lun.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c test/unit/inspect_list.c */
 /*
  * A SCSI controller as a guest sees it, through VMBus and its rings: the
  * negotiation, SRBs with data, back-pressure, closing, and guests that break
@@ -16,9 +16,11 @@
 #include <cmocka.h>
 
 #include <pv/inspect.h>
+#include <pv/inspect.h>
 #include <pv/violation.h>
 
 #include "relay/ring_reg.h"
+#include "test/unit/inspect_list.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/storvsp_guest.h"
 
@@ -666,6 +668,33 @@ static void violation_under_way(void **state)
 	machine_destroy(&m);
 }
 
+static void describe_vmbus(void *object, struct inspect *out)
+{
+	struct machine *m = *(struct machine **)object;
+
+	vmbus_server_inspect(m->g->server, out);
+}
+
+/* The whole of VMBus with a controller on it, in inspect. */
+static void names(void **state)
+{
+	static struct machine *shown;
+	static struct inspect_entry entry = { "vmbus", describe_vmbus, &shown,
+					      NULL };
+	struct machine m;
+
+	(void)state;
+	machine_create(&m, 64, 0, RING_PAGES);
+	negotiate(&m);
+	shown = &m;
+	inspect_register(&entry);
+	inspect_list_check("vmbus", NULL);
+	inspect_list_complete("vmbus/channels/<n>/lun<n>/");
+	inspect_list_complete("vmbus/channels/<n>/channel<n>/lun<n>/");
+	assert_int_equal(guest_shut(&m.ch), 0);
+	machine_destroy(&m);
+}
+
 static void bad_settings(void **state)
 {
 	static const struct {
@@ -728,6 +757,7 @@ int main(void)
 		cmocka_unit_test(one_signal_per_batch),
 		cmocka_unit_test(V_14_close_under_way),
 		cmocka_unit_test(violation_under_way),
+		cmocka_unit_test(names),
 		cmocka_unit_test(bad_settings),
 	};
 
