@@ -61,11 +61,12 @@ static void spread(const char *text, bool optional)
 
 static void read_list(void)
 {
-	FILE *file = fopen(LIST, "r");
 	char line[PATH_SIZE];
+	FILE *file;
 
 	if (nr_patterns)
 		return;
+	file = fopen(LIST, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof(line), file)) {
 		bool optional = !strncmp(line, "? ", 2);
