@@ -40,6 +40,8 @@ LOG_MODULE("inspect");
 
 struct question {
 	char path[PATH_MAX_BYTES];
+	char update[PATH_MAX_BYTES];
+	bool updates;
 	unsigned int depth;
 	int result; /* of inspect_render() */
 };
@@ -61,6 +63,7 @@ static const char *parse(char *line, size_t len, struct question *q)
 	yyjson_val *root = yyjson_doc_get_root(doc);
 	yyjson_val *path = yyjson_obj_get(root, "path");
 	yyjson_val *depth = yyjson_obj_get(root, "depth");
+	yyjson_val *update = yyjson_obj_get(root, "update");
 	const char *error = NULL;
 
 	q->path[0] = '\0';
@@ -70,12 +73,19 @@ static const char *parse(char *line, size_t len, struct question *q)
 	else if (path && (!yyjson_is_str(path) ||
 			  yyjson_get_len(path) >= sizeof(q->path)))
 		error = "path: must be a string of up to 255 bytes";
+	else if (update && (!yyjson_is_str(update) ||
+			    yyjson_get_len(update) >= sizeof(q->update)))
+		error = "update: must be a string of up to 255 bytes";
 	else if (depth && (!yyjson_is_uint(depth) ||
 			   yyjson_get_uint(depth) > MAX_DEPTH))
 		error = "depth: must be an integer from 0 to 64";
 	if (!error && path)
 		snprintf(q->path, sizeof(q->path), "%s",
 			 unsafe_yyjson_get_str(path));
+	q->updates = !error && update;
+	if (q->updates)
+		snprintf(q->update, sizeof(q->update), "%s",
+			 unsafe_yyjson_get_str(update));
 	if (!error && depth)
 		q->depth = (unsigned int)yyjson_get_uint(depth);
 	yyjson_doc_free(doc);
@@ -103,6 +113,9 @@ static bool respond(int fd, struct reactor *reactor, char *line, size_t len)
 	const char *error = parse(line, len, &q);
 	int n;
 
+	if (!error && q.updates &&
+	    inspect_update(q.path, q.update, &error) == -ENOENT)
+		error = "nothing to update there";
 	if (!error) {
 		reactor_run(reactor, render, &q);
 		if (q.result == -ENOENT)

@@ -6,6 +6,8 @@
  *	-> {"path": "vp0/exits", "depth": 2}	one line each; path "" = all,
  *	<- {"port": 17, ...}			depth 16 when not given
  *	<- {"error": "no such path"}
+ *	-> {"path": "vp0/sample", "update": ""}	does what there is to do there,
+ *	<- {"number": 1, ...}			then answers as above
  */
 #ifndef DIAG_INSPECT_H
 #define DIAG_INSPECT_H

@@ -34,6 +34,7 @@
 #include <time.h>
 
 #include <pv/log.h>
+#include <pv/violation.h>
 
 #include "get_notify.h"
 
@@ -97,7 +98,8 @@ static void drop_all(struct get_notify *get, const char *why)
 {
 	if (get->gone)
 		return;
-	log_warn("%s; the host learns nothing about the guest", why);
+	if (why)
+		log_warn("%s; the host learns nothing about the guest", why);
 	get->gone = true;
 	get->dropped += get->count + !!get->completed_size;
 	get->count = 0;
@@ -283,6 +285,14 @@ static const struct host_notify_ops host_ops = {
 	.again = report_again,
 };
 
+/* What the host sent, a message of this id, is not taken. */
+static void refuse(struct get_notify *get, uint32_t id, uint32_t offset,
+		   uint64_t value, const char *rule)
+{
+	get->refused++;
+	violation_record("get", 0, id, offset, value, rule);
+}
+
 static void version_answered(struct get_notify *get, const void *message,
 			     size_t size)
 {
@@ -290,8 +300,9 @@ static void version_answered(struct get_notify *get, const void *message,
 	struct get_version_response response;
 
 	if (get->accepted || size < sizeof(response)) {
-		get->refused++;
-		drop_all(get, "bad answer to VERSION");
+		refuse(get, GET_VERSION, (uint32_t)size, sizeof(response),
+		       "get.version.answer");
+		drop_all(get, NULL);
 		return;
 	}
 	memcpy(&response, message, sizeof(response));
@@ -313,7 +324,8 @@ static void time_answered(struct get_notify *get, const void *message,
 	uint64_t utc;
 
 	if (size < sizeof(response)) {
-		get->refused++;
+		refuse(get, GET_TIME, (uint32_t)size, sizeof(response),
+		       "get.message.complete");
 		return;
 	}
 	memcpy(&response, message, sizeof(response));
@@ -321,9 +333,9 @@ static void time_answered(struct get_notify *get, const void *message,
 	/* From 1970 to the year 2262, where nanoseconds end. */
 	if (utc < GET_TIME_UNIX_EPOCH * GET_TIME_HZ ||
 	    utc - GET_TIME_UNIX_EPOCH * GET_TIME_HZ > INT64_MAX / 100) {
-		get->refused++;
-		log_warn("the host's time, %llu, is before 1970 or after 2262",
-			 (unsigned long long)utc);
+		refuse(get, GET_TIME,
+		       offsetof(struct get_time_response, utc), utc,
+		       "get.time.range");
 		return;
 	}
 	utc -= GET_TIME_UNIX_EPOCH * GET_TIME_HZ;
@@ -376,9 +388,7 @@ static void settings_came(struct get_notify *get, uint16_t id,
 	if (get->applying || get->skipping) {
 		get->skipping = !get_settings_piece(&aside, id, message, size);
 		get_settings_clear(&aside);
-		get->refused++;
-		log_warn_limited("settings came while others are applied; "
-				 "not looked at");
+		refuse(get, id, 0, size, "get.settings.busy");
 		return;
 	}
 	if (!get_settings_piece(&get->update, id, message, size))
@@ -387,7 +397,7 @@ static void settings_came(struct get_notify *get, uint16_t id,
 	if (!wrong && !get->settings)
 		wrong = "settings: none are taken while the guest runs";
 	if (wrong) {
-		get->refused++;
+		refuse(get, id, 0, size, "get.settings");
 		log_warn_limited("the host breaks a rule: %s", wrong);
 		complete_settings(get, wrong);
 		return;
@@ -405,7 +415,8 @@ static void received(struct pipe_user *user, const void *message, size_t size)
 	if (get->gone)
 		return;
 	if (size < sizeof(header)) {
-		get->refused++;
+		refuse(get, 0, (uint32_t)size, sizeof(header),
+		       "get.message.header");
 		return;
 	}
 	memcpy(&header, message, sizeof(header));
@@ -424,9 +435,9 @@ static void received(struct pipe_user *user, const void *message, size_t size)
 		settings_came(get, le16_to_cpu(header.id), message, size);
 	} else {
 		/* Other guest notifications are not served. */
-		get->refused++;
-		log_warn_limited("message type %u id %u is not known",
-				 header.type, le16_to_cpu(header.id));
+		refuse(get, le16_to_cpu(header.id),
+		       offsetof(struct get_header, type), header.type,
+		       "get.message.type");
 	}
 }
 

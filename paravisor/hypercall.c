@@ -71,11 +71,12 @@ static uint16_t read_input(const struct hypercall_ports *ports, uint64_t gpa,
 }
 
 static uint16_t post_message(const struct hypercall_ports *ports, uint32_t vp,
-			     const struct hypercall *call)
+			     const struct hypercall *call, uint64_t *subject)
 {
 	struct hv_input_post_message in;
 	uint32_t type, size;
 	uint16_t status;
+	le32 first;
 
 	if (call->control & HV_CONTROL_FAST)
 		return HV_STATUS_INVALID_HYPERCALL_INPUT;
@@ -84,6 +85,9 @@ static uint16_t post_message(const struct hypercall_ports *ports, uint32_t vp,
 		return status;
 	type = le32_to_cpu(in.message_type);
 	size = le32_to_cpu(in.payload_size);
+	memcpy(&first, in.payload, sizeof(first));
+	*subject = le32_to_cpu(in.connection_id) |
+		   (uint64_t)le32_to_cpu(first) << 32;
 	/* Types with bit 31 set are the hypervisor's own. */
 	if (size > HV_MESSAGE_PAYLOAD_SIZE || type >> 31 || !type)
 		return HV_STATUS_INVALID_PARAMETER;
@@ -94,7 +98,7 @@ static uint16_t post_message(const struct hypercall_ports *ports, uint32_t vp,
 }
 
 static uint16_t signal_event(const struct hypercall_ports *ports, uint32_t vp,
-			     const struct hypercall *call)
+			     const struct hypercall *call, uint64_t *subject)
 {
 	uint64_t word = call->in;
 	uint16_t status;
@@ -106,11 +110,28 @@ static uint16_t signal_event(const struct hypercall_ports *ports, uint32_t vp,
 			return status;
 		word = le64_to_cpu(in);
 	}
+	*subject = word;
 	if (word >> 48)
 		return HV_STATUS_INVALID_PARAMETER;
 	return status_of(ports->ops->signal(
 		ports->opaque, vp, (uint32_t)word & HV_CONNECTION_ID_MASK,
 		(uint16_t)(word >> HV_SIGNAL_EVENT_FLAG_SHIFT)));
+}
+
+static const char *rule_of(uint16_t status)
+{
+	switch (status) {
+	case HV_STATUS_INVALID_HYPERCALL_CODE:
+		return "hypercall.code";
+	case HV_STATUS_INVALID_HYPERCALL_INPUT:
+		return "hypercall.input";
+	case HV_STATUS_INVALID_ALIGNMENT:
+		return "hypercall.alignment";
+	case HV_STATUS_INVALID_CONNECTION_ID:
+		return "hypercall.connection";
+	default:
+		return "hypercall.parameter";
+	}
 }
 
 uint64_t hypercall_execute(const struct hypercall_ports *ports, uint32_t vp,
@@ -120,14 +141,15 @@ uint64_t hypercall_execute(const struct hypercall_ports *ports, uint32_t vp,
 	uint16_t code = call->control & HV_CONTROL_CODE_MASK;
 	uint16_t status;
 
+	count->subject = 0;
 	if (call->control & (HV_CONTROL_RESERVED | HV_CONTROL_NESTED | REPS)) {
 		status = HV_STATUS_INVALID_HYPERCALL_INPUT;
 	} else if (code == HV_CALL_POST_MESSAGE) {
 		count->messages++;
-		status = post_message(ports, vp, call);
+		status = post_message(ports, vp, call, &count->subject);
 	} else if (code == HV_CALL_SIGNAL_EVENT) {
 		count->signals++;
-		status = signal_event(ports, vp, call);
+		status = signal_event(ports, vp, call, &count->subject);
 	} else {
 		status = HV_STATUS_INVALID_HYPERCALL_CODE;
 	}
@@ -135,7 +157,7 @@ uint64_t hypercall_execute(const struct hypercall_ports *ports, uint32_t vp,
 	if (status && status != HV_STATUS_INSUFFICIENT_BUFFERS) {
 		count->refused++;
 		violation_record("hypercall", vp, status, 0, call->control,
-				 "status of the hypercall interface");
+				 rule_of(status));
 	}
 	return status;
 }

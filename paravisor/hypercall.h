@@ -41,6 +41,8 @@ struct hypercall {
 /* Per VP; its thread writes. */
 struct hypercall_counters {
 	uint64_t messages, signals, refused;
+	/* What the last call was about, as trace.h has it. */
+	uint64_t subject;
 };
 
 /* Takes the call from an intercept. True: by the 64-bit convention, the result

@@ -10,7 +10,8 @@
  *
  * A path may also name a value; then that value alone is the answer.
  *
- * Entries are added at start, by main(), before a request can arrive.
+ * Entries and updaters are added at start, by main(), before a request can
+ * arrive.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -21,6 +22,7 @@
 #include <pv/log.h>
 
 #define MAX_LEVELS 12
+#define NUMBER_DIGITS 6
 
 struct inspect {
 	char *out;
@@ -35,6 +37,7 @@ struct inspect {
 };
 
 static struct inspect_entry *entries;
+static struct inspect_updater *updaters;
 
 void inspect_register(struct inspect_entry *entry)
 {
@@ -44,6 +47,24 @@ void inspect_register(struct inspect_entry *entry)
 		at = &(*at)->next;
 	entry->next = *at;
 	*at = entry;
+}
+
+void inspect_updater_register(struct inspect_updater *entry)
+{
+	entry->next = updaters;
+	updaters = entry;
+}
+
+int inspect_update(const char *path, const char *value, const char **error)
+{
+	struct inspect_updater *u = updaters;
+
+	while (u && strcmp(u->path, path))
+		u = u->next;
+	if (!u)
+		return -ENOENT;
+	*error = u->update(u->object, value);
+	return *error ? -EINVAL : 0;
 }
 
 static void put(struct inspect *w, const char *text, size_t len)
@@ -152,7 +173,22 @@ void inspect_text(struct inspect *w, const char *name, const char *v)
 		put_quoted(w, v);
 }
 
-bool inspect_begin(struct inspect *w, const char *name)
+/* Takes a number off the path in front of what follows it, if one is there. */
+static const char *take_number(const char *rest, unsigned int *n)
+{
+	unsigned int number = 0;
+	const char *p = rest;
+
+	while (*p >= '0' && *p <= '9' && p - rest < NUMBER_DIGITS)
+		number = number * 10 + (unsigned int)(*p++ - '0');
+	if (p == rest || (*p && *p != '/') || (*p && !p[1]))
+		return rest;
+	*n = number;
+	return *p ? p + 1 : p;
+}
+
+/* `n` NULL: a child without a number behind its name. */
+static bool begin(struct inspect *w, const char *name, unsigned int *n)
 {
 	const char *rest = "";
 
@@ -167,6 +203,8 @@ bool inspect_begin(struct inspect *w, const char *name)
 		rest = match(w, name);
 		if (!rest)
 			return false;
+		if (n)
+			rest = take_number(rest, n);
 		if (!*rest) {
 			w->found = true;
 			w->match_level = w->level + 1;
@@ -178,6 +216,16 @@ bool inspect_begin(struct inspect *w, const char *name)
 		w->comma = false;
 	}
 	return true;
+}
+
+bool inspect_begin(struct inspect *w, const char *name)
+{
+	return begin(w, name, NULL);
+}
+
+bool inspect_begin_newest(struct inspect *w, const char *name, unsigned int *n)
+{
+	return begin(w, name, n);
 }
 
 void inspect_end(struct inspect *w)

@@ -18,7 +18,9 @@
  * asked for: nobody could say how VTL0 should go on, so it ends.
  *
  * The message is the hypervisor's and trusted; what the guest put into its
- * registers and memory is not. Runs on the VP's thread.
+ * registers and memory is not. Runs on the VP's thread. Each message leaves a
+ * record in the VP's trace: reason and RIP from here, what it was about from
+ * its answer.
  */
 #include <errno.h>
 
@@ -55,31 +57,37 @@ static void port(struct vp *vp, const void *payload)
 	struct bus *bus = vp->partition->bus;
 	unsigned int size = m->access_info & HV_IO_ACCESS_SIZE_MASK;
 	uint16_t number = le16_to_cpu(m->port);
-	uint64_t rax = vp_get_gp(vp, RAX);
+	uint64_t rax = vp_get_gp(vp, RAX), value;
 
+	trace_what(&vp->trace, number, 0);
 	if (m->access_info & HV_IO_ACCESS_STRING) {
 		intercept_string_port(vp, m);
 		return;
 	}
 	if (size != 1 && size != 2 && size != 4) {
 		violation_record("port", vp->index, m->access_info, 0, number,
-				 "no access has this size");
+				 "port.size");
 		vp_inject(vp, VP_VECTOR_GP, true, 0);
 		return;
 	}
-	if (m->header.access == HV_INTERCEPT_ACCESS_WRITE)
-		bus_write(bus, BUS_PORT, number, size,
-			  merge(0, rax, size));
-	else
-		vp_set_gp(vp, RAX,
-			  merge(rax, bus_read(bus, BUS_PORT, number, size),
-				size));
+	if (m->header.access == HV_INTERCEPT_ACCESS_WRITE) {
+		value = merge(0, rax, size);
+		trace_value(&vp->trace, value);
+		bus_write(bus, BUS_PORT, number, size, value);
+	} else {
+		value = bus_read(bus, BUS_PORT, number, size);
+		trace_value(&vp->trace, value);
+		vp_set_gp(vp, RAX, merge(rax, value, size));
+	}
 	advance(vp, &m->header);
 }
 
 static void memory(struct vp *vp, const void *payload)
 {
-	intercept_memory(vp, payload);
+	const struct hv_memory_message *m = payload;
+
+	trace_what(&vp->trace, le64_to_cpu(m->gpa), 0);
+	intercept_memory(vp, m);
 }
 
 static void msr(struct vp *vp, const void *payload)
@@ -93,9 +101,11 @@ static void msr(struct vp *vp, const void *payload)
 	if (m->header.access == HV_INTERCEPT_ACCESS_WRITE) {
 		value = le64_to_cpu(m->rdx) << 32 |
 			(uint32_t)le64_to_cpu(m->rax);
+		trace_what(&vp->trace, number, value);
 		result = msr_write(&p->crash, number, rip, value);
 	} else {
 		result = msr_read(&p->crash, number, rip, &value);
+		trace_what(&vp->trace, number, value);
 		if (result == MSR_OK) {
 			vp_set_gp(vp, RAX, (uint32_t)value);
 			vp_set_gp(vp, RDX, value >> 32);
@@ -117,8 +127,10 @@ static void hypercall(struct vp *vp, const void *payload)
 	uint64_t result;
 	bool wide = hypercall_decode(m, &call);
 
+	trace_what(&vp->trace, call.control & HV_CONTROL_CODE_MASK, 0);
 	result = hypercall_execute(&vp->partition->ports, vp->index, &call,
 				   &vp->hypercalls);
+	trace_value(&vp->trace, vp->hypercalls.subject);
 	if (wide) {
 		vp_set_gp(vp, RAX, result);
 	} else {
@@ -132,6 +144,9 @@ static void cpuid(struct vp *vp, const void *payload)
 {
 	const struct hv_cpuid_message *m = payload;
 
+	trace_what(&vp->trace,
+		   (uint32_t)le64_to_cpu(m->rax) | le64_to_cpu(m->rcx) << 32,
+		   (uint32_t)le64_to_cpu(m->default_rax));
 	vp_set_gp(vp, RAX, (uint32_t)le64_to_cpu(m->default_rax));
 	vp_set_gp(vp, RBX, (uint32_t)le64_to_cpu(m->default_rbx));
 	vp_set_gp(vp, RCX, (uint32_t)le64_to_cpu(m->default_rcx));
@@ -143,6 +158,7 @@ static void deliverable(struct vp *vp, const void *payload)
 {
 	const struct hv_sint_deliverable_message *m = payload;
 
+	trace_what(&vp->trace, le16_to_cpu(m->deliverable_sints), 0);
 	synic_deliverable(&vp->synic, le16_to_cpu(m->deliverable_sints));
 }
 
@@ -150,6 +166,7 @@ static void eoi(struct vp *vp, const void *payload)
 {
 	const struct hv_apic_eoi_message *m = payload;
 
+	trace_what(&vp->trace, le32_to_cpu(m->vector), 0);
 	bus_eoi(vp->partition->bus, (uint8_t)le32_to_cpu(m->vector));
 }
 
@@ -178,22 +195,43 @@ static const struct {
 	{ HV_MESSAGE_UNRECOVERABLE_EXCEPTION, VP_EXIT_FAULT, fault },
 };
 
+#define NR_INTERCEPTS (sizeof(intercepts) / sizeof(intercepts[0]))
+
+static void begin(struct vp *vp, enum vp_exit exit, const void *payload)
+{
+	const struct hv_intercept_header *h = payload;
+
+	vp->exits[exit]++;
+	if (exit == VP_EXIT_EOI) /* has no header */
+		trace_begin(&vp->trace, exit, HV_INTERCEPT_ACCESS_WRITE, 0);
+	else
+		trace_begin(&vp->trace, exit, h->access, le64_to_cpu(h->rip));
+}
+
+static void never_asked_for(struct vp *vp, uint32_t type)
+{
+	vp->exits[VP_EXIT_OTHER]++;
+	trace_begin(&vp->trace, VP_EXIT_OTHER, HV_INTERCEPT_ACCESS_EXECUTE, 0);
+	trace_what(&vp->trace, type, 0);
+	log_err("VP %u: intercept of type %#x was never asked for", vp->index,
+		type);
+	partition_end(vp->partition, PARTITION_FAILED, vp);
+}
+
 void intercept_dispatch(struct vp *vp)
 {
 	/* The kernel's copy: nothing but the next run changes it. */
 	const struct hv_message *m = &vp->hw.run->message;
 	uint32_t type = le32_to_cpu(m->header.type);
+	size_t i = 0;
 
-	for (size_t i = 0; i < sizeof(intercepts) / sizeof(intercepts[0]);
-	     i++) {
-		if (intercepts[i].type != type)
-			continue;
-		vp->exits[intercepts[i].exit]++;
+	while (i < NR_INTERCEPTS && intercepts[i].type != type)
+		i++;
+	if (i < NR_INTERCEPTS) {
+		begin(vp, intercepts[i].exit, m->payload);
 		intercepts[i].answer(vp, m->payload);
-		return;
+	} else {
+		never_asked_for(vp, type);
 	}
-	vp->exits[VP_EXIT_OTHER]++;
-	log_err("VP %u: intercept of type %#x was never asked for", vp->index,
-		type);
-	partition_end(vp->partition, PARTITION_FAILED, vp);
+	trace_end(&vp->trace);
 }

@@ -77,9 +77,11 @@ static uint64_t read_memory(void *opaque, uint64_t gpa, unsigned int size)
 	struct partition *p = x->vp->partition;
 	le64 value = cpu_to_le64(0);
 
-	if (!guest_memory_read(&p->memory, gpa, &value, size))
-		return le64_to_cpu(value);
-	return bus_read(p->bus, BUS_MMIO, gpa, size);
+	if (guest_memory_read(&p->memory, gpa, &value, size)) {
+		value = cpu_to_le64(bus_read(p->bus, BUS_MMIO, gpa, size));
+		trace_value(&x->vp->trace, le64_to_cpu(value));
+	}
+	return le64_to_cpu(value);
 }
 
 static void write_memory(void *opaque, uint64_t gpa, unsigned int size,
@@ -89,8 +91,10 @@ static void write_memory(void *opaque, uint64_t gpa, unsigned int size,
 	struct partition *p = x->vp->partition;
 	le64 wire = cpu_to_le64(value);
 
-	if (guest_memory_write(&p->memory, gpa, &wire, size))
+	if (guest_memory_write(&p->memory, gpa, &wire, size)) {
+		trace_value(&x->vp->trace, value);
 		bus_write(p->bus, BUS_MMIO, gpa, size, value);
+	}
 }
 
 static void lock(void *opaque)
@@ -118,8 +122,10 @@ static bool is_ram(void *opaque, uint64_t gpa)
 static uint64_t port_read(void *opaque, uint16_t port, unsigned int size)
 {
 	struct execution *x = opaque;
+	uint64_t value = bus_read(x->vp->partition->bus, BUS_PORT, port, size);
 
-	return bus_read(x->vp->partition->bus, BUS_PORT, port, size);
+	trace_value(&x->vp->trace, value);
+	return value;
 }
 
 static void port_write(void *opaque, uint16_t port, unsigned int size,
@@ -127,6 +133,7 @@ static void port_write(void *opaque, uint16_t port, unsigned int size,
 {
 	struct execution *x = opaque;
 
+	trace_value(&x->vp->trace, value);
 	bus_write(x->vp->partition->bus, BUS_PORT, port, size, value);
 }
 
@@ -270,8 +277,8 @@ refuse:
 	said = answer(vp, ret);
 	violation_record("memory", vp->index, m->header.access, 0, in.gpa,
 			 ret == -EINVAL ?
-				 "no instruction for a device's register" :
-				 "this instruction cannot reach a device");
+				 "memory.instruction" :
+				 "memory.reach");
 	log_warn_limited("VP %u: access to %#llx at %#llx: %s", vp->index,
 			 (unsigned long long)in.gpa, (unsigned long long)in.rip,
 			 said);
@@ -295,7 +302,7 @@ void intercept_string_port(struct vp *vp, const struct hv_io_port_message *m)
 		return;
 	said = answer(vp, ret);
 	violation_record("port", vp->index, m->access_info, 0, in.port,
-			 "string I/O that is no INS or OUTS");
+			 "port.string");
 	log_warn_limited("VP %u: string I/O of port %#x at %#llx: %s",
 			 vp->index, in.port, (unsigned long long)in.rip, said);
 }

@@ -56,6 +56,7 @@
 #include "partition.h"
 #include "reactor.h"
 #include "settings.h"
+#include "violation_inspect.h"
 
 LOG_MODULE("paravisor");
 
@@ -685,6 +686,7 @@ int main(void)
 	listener = diag_inspect_listen();
 	if (listener < 0 || device_tree_read(DEVICE_TREE, &d->tree))
 		return 1;
+	violation_publish();
 	take_settings(d);
 	p->ops = &partition_ops;
 	p->opaque = d;

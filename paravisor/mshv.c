@@ -375,6 +375,23 @@ int mshv_vp_set_rip(struct mshv_vp *vp, uint64_t rip)
 	return 0;
 }
 
+int mshv_vp_get_rip(struct mshv_vp *vp, uint64_t *rip)
+{
+	struct vp_register reg = { HV_REG_RIP, 0, 0 };
+	int ret;
+
+	/* What we wrote there is not the hypervisor's yet; else it may be the
+	 * page of an intercept long ago. */
+	if (page_valid(vp) &&
+	    le32_to_cpu(vp->page->dirty) & HV_REGISTER_PAGE_DIRTY_RIP) {
+		*rip = le64_to_cpu(vp->page->rip);
+		return 0;
+	}
+	ret = mshv_vp_get_register(vp, &reg);
+	*rip = reg.low;
+	return ret;
+}
+
 int mshv_vp_set_rflags(struct mshv_vp *vp, uint64_t rflags)
 {
 	if (!page_valid(vp))

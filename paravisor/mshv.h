@@ -104,6 +104,8 @@ int mshv_vp_set_register(struct mshv_vp *vp, const struct vp_register *reg);
 
 /* RIP, by the register page where there is one. */
 int mshv_vp_set_rip(struct mshv_vp *vp, uint64_t rip);
+/* Where VTL0 goes on, be there an intercept or not. */
+int mshv_vp_get_rip(struct mshv_vp *vp, uint64_t *rip);
 /* RSP and RFLAGS likewise. */
 int mshv_vp_get_rsp(struct mshv_vp *vp, uint64_t *rsp);
 int mshv_vp_set_rsp(struct mshv_vp *vp, uint64_t rsp);

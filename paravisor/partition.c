@@ -25,6 +25,7 @@
  * failed start; VTL2 stays up, so that it can be looked at.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -251,10 +252,6 @@ static void describe(void *object, struct inspect *out)
 		inspect_hex(out, "size", p->memory.range[i].size);
 		inspect_end(out);
 	}
-	if (inspect_begin(out, "msr")) {
-		msr_inspect(NULL, out);
-		inspect_end(out);
-	}
 }
 
 /* ---- start ---- */
@@ -298,14 +295,19 @@ static void room(void *opaque)
 static int start_vp(struct partition *p, unsigned int index)
 {
 	struct vp *vp = &p->vp[index];
+	struct trace_ring *ring = calloc(1, sizeof(*ring));
 	int ret;
 
+	if (!ring)
+		return -ENOMEM;
+	trace_init(&vp->trace, ring);
 	vp->index = index;
 	vp->partition = p;
 	vp->reset.fn = reset_call;
 	vp->reactor = reactor_create(index);
 	if (!vp->reactor)
 		return -errno;
+	sample_init(&vp->sample, vp);
 	vp->synic.hw = &vp->hw;
 	vp->synic.reactor = vp->reactor;
 	vp->synic.room = room;
@@ -322,6 +324,7 @@ static int start_vp(struct partition *p, unsigned int index)
 
 int partition_start_vps(struct partition *p)
 {
+	static struct inspect_entry msr = { "msr", msr_inspect, NULL, NULL };
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	int ret = 0;
 
@@ -343,6 +346,7 @@ int partition_start_vps(struct partition *p)
 	p->nr_vps = (unsigned int)cpus;
 	atomic_store(&p->state, PARTITION_READY);
 	inspect_register(&p->inspect);
+	inspect_register(&msr);
 	for (unsigned int i = 0; i < p->nr_vps; i++)
 		vp_publish(&p->vp[i]);
 	return 0;

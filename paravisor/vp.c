@@ -249,12 +249,37 @@ static uint64_t syscalls(const struct vp *vp)
 	return vp->hw.ioctls + r->enters + r->waits + atomic_load(&r->wakes);
 }
 
+static const struct trace_names exit_names = {
+	.reason = { "port", "msr", "memory", "hypercall", "cpuid", "sint",
+		    "eoi", "fault", "other" },
+	.hypercall = VP_EXIT_HYPERCALL,
+};
+_Static_assert(VP_NR_EXITS <= TRACE_MAX_REASONS, "names of trace.h");
+
+static void describe_exits(const struct vp *vp, struct inspect *out)
+{
+	const struct trace_ring *ring = vp->trace.ring;
+	unsigned int n = TRACE_SHOWN;
+
+	if (inspect_begin(out, "exits")) {
+		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
+			inspect_u64(out, exit_names.reason[i], vp->exits[i]);
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "exit_ns")) {
+		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
+			inspect_u64(out, exit_names.reason[i],
+				    trace_spent(ring, i));
+		inspect_end(out);
+	}
+	if (inspect_begin_newest(out, "trace", &n)) {
+		trace_describe(ring, &exit_names, n, out);
+		inspect_end(out);
+	}
+}
+
 static void describe(void *object, struct inspect *out)
 {
-	static const char *const exit[VP_NR_EXITS] = {
-		"port", "msr", "memory", "hypercall", "cpuid",
-		"sint", "eoi",	"fault",  "other",
-	};
 	struct vp *vp = object;
 
 	inspect_u64(out, "apic_id", vp->apic_id);
@@ -262,9 +287,9 @@ static void describe(void *object, struct inspect *out)
 	inspect_u64(out, "interrupts", vp->interrupts);
 	inspect_u64(out, "syscalls", syscalls(vp));
 	inspect_u64(out, "hypervisor_errors", vp->hypervisor_errors);
-	if (inspect_begin(out, "exits")) {
-		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
-			inspect_u64(out, exit[i], vp->exits[i]);
+	describe_exits(vp, out);
+	if (inspect_begin(out, "sample")) {
+		sample_inspect(&vp->sample, out);
 		inspect_end(out);
 	}
 	if (inspect_begin(out, "hypercall")) {
@@ -281,11 +306,26 @@ static void describe(void *object, struct inspect *out)
 	}
 }
 
+static const char *take_sample(void *object, const char *value)
+{
+	struct vp *vp = object;
+
+	if (*value)
+		return "a sample takes no value";
+	sample_take(&vp->sample);
+	return NULL;
+}
+
 void vp_publish(struct vp *vp)
 {
 	snprintf(vp->name, sizeof(vp->name), "vp%u", vp->index);
 	vp->inspect = (struct inspect_entry){ vp->name, describe, vp, NULL };
 	inspect_register(&vp->inspect);
+	snprintf(vp->sample_name, sizeof(vp->sample_name), "%s/sample",
+		 vp->name);
+	vp->updater = (struct inspect_updater){ vp->sample_name, take_sample,
+						vp, NULL };
+	inspect_updater_register(&vp->updater);
 }
 
 /* ---- the thread ---- */

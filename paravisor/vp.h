@@ -15,7 +15,9 @@
 
 #include "hypercall.h"
 #include "mshv.h"
+#include "sample.h"
 #include "synic.h"
+#include "trace.h"
 
 struct partition;
 
@@ -48,16 +50,20 @@ struct vp {
 	uint64_t entries;    /* switches from VTL0 that came up to here */
 	uint64_t interrupts; /* of them, those to look for work */
 	uint64_t exits[VP_NR_EXITS];
+	struct trace trace;   /* from start on */
+	struct sample sample; /* likewise */
 	uint64_t hypervisor_errors;
 	struct hypercall_counters hypercalls;
 	struct inspect_entry inspect;
-	char name[8];
+	struct inspect_updater updater;
+	char name[8], sample_name[16];
 };
 
 /* The thread: opens the VP, then runs it until its reactor is stopped. */
 void *vp_thread(void *vp);
 
-/* Makes the VP visible in inspect. Any thread, once. */
+/* Makes the VP visible in inspect, and "vpN/sample" something that an update
+ * takes anew. Any thread, once. */
 void vp_publish(struct vp *vp);
 
 /*

@@ -230,7 +230,7 @@ static int attach_ring(struct vmbus_channel_state *st,
 		*refusal = (struct refusal){
 			offsetof(struct vmbus_open_channel, gpadl),
 			request->gpadl,
-			"ring GPADL complete, of this channel and unused",
+			"vmbus.open.gpadl",
 		};
 		return -ENOENT;
 	}
@@ -255,18 +255,18 @@ bool channel_check_signals(const struct vmbus_channel_state *st,
 
 	*refusal = (struct refusal){
 		offsetof(struct vmbus_open_channel_signal, connection),
-		request->connection, "connection id of this server and unused",
+		request->connection, "vmbus.open.connection",
 	};
 	if (!slot || atomic_load(&st->server->signal[slot]))
 		return false;
 	*refusal = (struct refusal){
 		offsetof(struct vmbus_open_channel_signal, event_flag),
-		request->event_flag, "event flag 1 to 2047",
+		request->event_flag, "vmbus.open.event-flag",
 	};
 	if (!request->event_flag || request->event_flag > VMBUS_MAX_CHANNELS)
 		return false;
 	*refusal = (struct refusal){
-		offsetof(struct vmbus_open_channel, vp), vp, "VP exists",
+		offsetof(struct vmbus_open_channel, vp), vp, "vmbus.vp",
 	};
 	return vp == VMBUS_NO_VP || vp < st->server->config.nr_vps;
 }

@@ -56,7 +56,7 @@ static void open_channel(struct vmbus_server *server, uint32_t id,
 		log_debug("channel %u: OPEN crossed RESCIND", id);
 	} else if (request->reserved && channel_is_relayed(st)) {
 		struct refusal refusal = { CHANNEL_AT, id,
-					   "reserved channel not relayed" };
+					   "vmbus.open.relayed" };
 
 		refuse_open(server, id, type, request, &refusal);
 	} else if (st->state == CHANNEL_CLOSED) {
@@ -66,8 +66,7 @@ static void open_channel(struct vmbus_server *server, uint32_t id,
 		st->reopen = true;
 		st->reopen_request = *request;
 	} else {
-		struct refusal refusal = { CHANNEL_AT, id,
-					   "channel not open yet" };
+		struct refusal refusal = { CHANNEL_AT, id, "vmbus.open.twice" };
 
 		refuse_open(server, id, type, request, &refusal);
 	}
@@ -82,14 +81,14 @@ static bool take_signal_parameters(const void *message, size_t size,
 
 	if (size < sizeof(*chosen)) {
 		*refusal = (struct refusal){ (uint32_t)size, sizeof(*chosen),
-					     "message is complete" };
+					     "vmbus.message.complete" };
 		return false;
 	}
 	/* To redirect interrupts was not agreed on. */
 	if (le16_to_cpu(chosen->flags)) {
 		*refusal = (struct refusal){
 			offsetof(struct vmbus_open_channel_signal, flags),
-			le16_to_cpu(chosen->flags), "flags agreed on",
+			le16_to_cpu(chosen->flags), "vmbus.open.flags",
 		};
 		return false;
 	}
@@ -134,7 +133,7 @@ static bool take_target(struct vmbus_server *server, uint32_t id,
 		return true;
 	server_refuse(server, id, type,
 		      offsetof(struct vmbus_close_reserved, vp),
-		      (uint64_t)sint << 32 | vp, "VP and SINT exist");
+		      (uint64_t)sint << 32 | vp, "vmbus.reserved.target");
 	to->vp = server->vp;
 	to->sint = VMBUS_SINT;
 	return false;
@@ -190,7 +189,7 @@ void handle_close_channel(struct vmbus_server *server, const void *message,
 		channel_closed_by_client(st);
 	} else if (!st->revoked) {
 		server_refuse(server, id, VMBUS_CLOSE_CHANNEL, CHANNEL_AT, id,
-			      "channel open, and not reserved");
+			      "vmbus.close.not-open");
 	}
 }
 
@@ -222,7 +221,7 @@ void handle_close_reserved(struct vmbus_server *server, const void *message,
 		if (st && !st->revoked)
 			server_refuse(server, id, VMBUS_CLOSE_RESERVED,
 				      CHANNEL_AT, id,
-				      "channel open, and reserved");
+				      "vmbus.close-reserved.not-open");
 		if (!st || !st->answer_close)
 			channel_send_close_response(server, id, to);
 		return;
@@ -265,15 +264,14 @@ void handle_modify_channel(struct vmbus_server *server, const void *message,
 		   atomic_load(&st->vp) == VMBUS_NO_VP) {
 		if (!st->revoked)
 			server_refuse(server, id, VMBUS_MODIFY_CHANNEL,
-				      CHANNEL_AT, id,
-				      "channel open, with interrupts");
+				      CHANNEL_AT, id, "vmbus.modify.not-open");
 	} else if (vp >= server->config.nr_vps) {
 		server_refuse(server, id, VMBUS_MODIFY_CHANNEL,
 			      offsetof(struct vmbus_modify_channel, vp), vp,
-			      "VP exists");
+			      "vmbus.vp");
 	} else if (st->modifying) {
 		server_refuse(server, id, VMBUS_MODIFY_CHANNEL, CHANNEL_AT, id,
-			      "one change of the VP at a time");
+			      "vmbus.modify.busy");
 	} else if (channel_is_relayed(st)) {
 		relayed_modify(st, vp);
 		return;

@@ -59,32 +59,32 @@ int gpadl_begin(struct gpadl_set *set, uint32_t id, uint16_t range_bytes,
 
 	if (range_bytes % WORD_SIZE)
 		return refuse(refusal, -EINVAL, bytes_at, range_bytes,
-			      "GPADL length multiple of 8");
+			      "vmbus.gpadl.length");
 	if (!range_count)
 		return refuse(refusal, -EINVAL, count_at, 0,
-			      "GPADL has a range");
+			      "vmbus.gpadl.range-count");
 	if (nr_words < 2 * range_count)
 		return refuse(refusal, -EINVAL, bytes_at, range_bytes,
-			      "GPADL range has a page");
+			      "vmbus.gpadl.range-short");
 	if (gpadl_find(set, id))
 		return refuse(refusal, -EEXIST, id_at, id,
-			      "GPADL id not in use");
+			      "vmbus.gpadl.id-in-use");
 	if (set->count == GPADL_MAX_PER_CHANNEL)
 		return refuse(refusal, -ENOSPC, id_at, id,
-			      "at most 64 GPADLs a channel");
+			      "vmbus.gpadl.channel-count");
 	if (nr_words > GPADL_MAX_WORDS - set->words)
 		return refuse(refusal, -ENOSPC, bytes_at, range_bytes,
-			      "at most 32768 GPADL pages a channel");
+			      "vmbus.gpadl.channel-pages");
 	if (total && total->count == GPADL_MAX_TOTAL)
 		return refuse(refusal, -ENOSPC, id_at, id,
-			      "at most 8192 GPADLs");
+			      "vmbus.gpadl.total-count");
 	if (total && nr_words > GPADL_MAX_TOTAL_WORDS - total->words)
 		return refuse(refusal, -ENOSPC, bytes_at, range_bytes,
-			      "at most 524288 GPADL pages");
+			      "vmbus.gpadl.total-pages");
 	gpadl = calloc(1, sizeof(*gpadl) + nr_words * sizeof(gpadl->word[0]));
 	if (!gpadl)
 		return refuse(refusal, -ENOMEM, bytes_at, range_bytes,
-			      "memory for the GPADL");
+			      "vmbus.gpadl.memory");
 	gpadl->id = id;
 	gpadl->range_count = range_count;
 	gpadl->nr_words = nr_words;
@@ -131,8 +131,7 @@ static int check_pages(const struct gpadl *gpadl, unsigned int at,
 		if (gpadl->word[at] > MAX_PAGE_NUMBER ||
 		    !guest_memory_good(memory, page))
 			return refuse(refusal, -EFAULT, at * WORD_SIZE,
-				      gpadl->word[at],
-				      "GPADL page in guest RAM");
+				      gpadl->word[at], "vmbus.gpadl.page");
 	}
 	return 0;
 }
@@ -148,20 +147,20 @@ int gpadl_check(const struct gpadl *gpadl, const struct guest_memory *memory,
 
 		if (at == gpadl->nr_words)
 			return refuse(refusal, -EINVAL, at * WORD_SIZE, i,
-				      "GPADL has all its ranges");
+				      "vmbus.gpadl.ranges-missing");
 		range = gpadl->word[at];
 		if (!range_bytes(range))
 			return refuse(refusal, -EINVAL, at * WORD_SIZE, range,
-				      "GPADL range not empty");
+				      "vmbus.gpadl.range-empty");
 		if (range_offset(range) >= GUEST_PAGE_SIZE)
 			return refuse(refusal, -EINVAL, at * WORD_SIZE, range,
-				      "GPADL range begins in its first page");
+				      "vmbus.gpadl.range-offset");
 		pages = ((uint64_t)range_offset(range) + range_bytes(range) +
 			 GUEST_PAGE_SIZE - 1) >> GUEST_PAGE_SHIFT;
 		at++;
 		if (pages > gpadl->nr_words - at)
 			return refuse(refusal, -EINVAL, (at - 1) * WORD_SIZE,
-				      range, "GPADL range has all its pages");
+				      range, "vmbus.gpadl.pages-missing");
 		err = check_pages(gpadl, at, pages, memory, refusal);
 		if (err)
 			return err;
@@ -169,7 +168,7 @@ int gpadl_check(const struct gpadl *gpadl, const struct guest_memory *memory,
 	}
 	if (at != gpadl->nr_words)
 		return refuse(refusal, -EINVAL, at * WORD_SIZE,
-			      gpadl->word[at], "GPADL ends with its last page");
+			      gpadl->word[at], "vmbus.gpadl.pages-extra");
 	return 0;
 }
 
@@ -204,14 +203,14 @@ static int check_ring(const struct gpadl *gpadl, uint32_t split,
 
 	if (gpadl->range_count != 1)
 		return refuse(refusal, -EINVAL, gpadl_at, gpadl->range_count,
-			      "ring GPADL has one range");
+			      "vmbus.ring.ranges");
 	if (range_offset(gpadl->word[0]) ||
 	    range_bytes(gpadl->word[0]) % GUEST_PAGE_SIZE)
 		return refuse(refusal, -EINVAL, gpadl_at, gpadl->word[0],
-			      "ring GPADL of whole pages");
+			      "vmbus.ring.whole-pages");
 	if (split < 2 || nr_pages < 4 || split > nr_pages - 2)
 		return refuse(refusal, -EINVAL, split_at, split,
-			      "each ring has a control and a data page");
+			      "vmbus.ring.split");
 	return 0;
 }
 
@@ -227,7 +226,7 @@ int gpadl_map_ring(struct gpadl *gpadl, struct guest_memory *memory,
 	ring->pages = calloc(gpadl->nr_words - 1u, sizeof(ring->pages[0]));
 	if (!ring->pages)
 		return refuse(refusal, -ENOMEM, 0, gpadl->nr_words,
-			      "memory for the ring");
+			      "vmbus.ring.memory");
 	for (unsigned int i = 0; i < gpadl->nr_words - 1u; i++) {
 		struct gpa_range page = {
 			.gpa = gpadl->word[1 + i] << GUEST_PAGE_SHIFT,

@@ -103,7 +103,7 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 	struct refusal refusal = {
 		.offset = offsetof(struct vmbus_gpadl_header, gpadl),
 		.value = id,
-		.rule = "GPADL id not used by another incomplete one",
+		.rule = "vmbus.gpadl.id-incomplete",
 	};
 
 	if (!st) {
@@ -113,7 +113,7 @@ void handle_gpadl_header(struct vmbus_server *server, const void *message,
 	if (channel_is_busy(st) && st->open.reserved) {
 		server_refuse(server, channel, VMBUS_GPADL_HEADER,
 			      offsetof(struct vmbus_gpadl_header, channel),
-			      channel, "channel not open as a reserved one");
+			      channel, "vmbus.gpadl.reserved");
 		gpadl_send_created(server, channel, id, VMBUS_STATUS_UNSUCCESSFUL);
 		return;
 	}
@@ -143,12 +143,12 @@ void handle_gpadl_body(struct vmbus_server *server, const void *message,
 	if (!gpadl) {
 		server_refuse(server, 0, VMBUS_GPADL_BODY,
 			      offsetof(struct vmbus_gpadl_body, gpadl), id,
-			      "GPADL was begun and is incomplete");
+			      "vmbus.gpadl-body.unknown");
 		return;
 	}
 	if (size < sizeof(*body) + WORD_SIZE) {
 		server_refuse(server, gpadl->channel, VMBUS_GPADL_BODY,
-			      sizeof(*body), size, "GPADL body has words");
+			      sizeof(*body), size, "vmbus.gpadl-body.empty");
 		return;
 	}
 	*at = gpadl->next_partial;
@@ -174,18 +174,18 @@ void handle_gpadl_teardown(struct vmbus_server *server, const void *message,
 	if (!gpadl) {
 		if (st)
 			server_refuse(server, channel, VMBUS_GPADL_TEARDOWN,
-				      at, id, "GPADL exists on this channel");
+				      at, id, "vmbus.gpadl-teardown.unknown");
 		gpadl_send_torndown(server, id);
 		return;
 	}
 	if (gpadl->teardown) {
 		server_refuse(server, channel, VMBUS_GPADL_TEARDOWN, at, id,
-			      "GPADL not being torn down yet");
+			      "vmbus.gpadl-teardown.twice");
 		return;
 	}
 	if (!gpadl->complete)
 		server_refuse(server, channel, VMBUS_GPADL_TEARDOWN, at, id,
-			      "GPADL complete");
+			      "vmbus.gpadl-teardown.incomplete");
 	if (channel_is_relayed(st)) {
 		relayed_gpadl_teardown(st, gpadl);
 		return;

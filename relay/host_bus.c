@@ -265,25 +265,23 @@ void bus_client_message(struct bus_client *bus, const void *payload,
 
 	bus->count.messages_in++;
 	if (size < sizeof(header) || size > sizeof(message)) {
-		bus_client_refuse(bus, 0, 0, 0, size,
-				  "message of 8 to 240 bytes");
+		bus_client_refuse(bus, 0, 0, 0, size, "host.message.size");
 		return;
 	}
 	memcpy(message, payload, size);
 	memcpy(&header, message, sizeof(header));
 	type = le32_to_cpu(header.type);
 	if (type >= VMBUS_MESSAGE_TYPES || !messages[type].handle)
-		bus_client_refuse(bus, 0, type, 0, type,
-				  "message type for a client");
+		bus_client_refuse(bus, 0, type, 0, type, "host.message.type");
 	else if (size < messages[type].size)
 		bus_client_refuse(bus, 0, type, (uint32_t)size,
-				  messages[type].size, "message is complete");
+				  messages[type].size, "host.message.complete");
 	else if (bus->phase == BUS_UNLOADING &&
 		 !(IN(BUS_UNLOADING) & messages[type].phases))
 		log_debug("message %u crossed UNLOAD", type);
 	else if (!(IN(bus->phase) & messages[type].phases))
 		bus_client_refuse(bus, 0, type, 0, bus->phase,
-				  "message at its time");
+				  "host.message.time");
 	else
 		messages[type].handle(bus, message);
 }

@@ -171,7 +171,7 @@ static struct host_gpadl *gpadl_asked(struct bus_client *bus, le32 gpadl_id,
 
 	if (gpadl && gpadl->id == id && gpadl->state == state)
 		return gpadl;
-	bus_client_refuse(bus, 0, type, offset, id, "answer about a GPADL");
+	bus_client_refuse(bus, 0, type, offset, id, "host.gpadl.answer");
 	return NULL;
 }
 
@@ -193,7 +193,7 @@ void host_gpadl_created(struct bus_client *bus, const void *message)
 	if (gpadl->question.offer != st) {
 		bus_client_refuse(bus, st->offer.id, VMBUS_GPADL_CREATED,
 				  CHANNEL_AT, st->offer.id,
-				  "channel of the GPADL");
+				  "host.gpadl.channel");
 		return;
 	}
 	user_id = gpadl->user_id;

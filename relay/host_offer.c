@@ -46,7 +46,7 @@ struct host_offer_state *host_offer_find(struct bus_client *bus, le32 channel,
 
 	if (!st || (st->phase == OFFER_RESCINDED && !st->lost)) {
 		bus_client_refuse(bus, id, type, CHANNEL_AT, id,
-				  "channel is offered");
+				  "host.channel");
 		return NULL;
 	}
 	return st;
@@ -258,12 +258,12 @@ void host_offer_came(struct bus_client *bus, const void *message)
 
 	if (!id || id > VMBUS_MAX_CHANNELS) {
 		bus_client_refuse(bus, id, VMBUS_OFFER_CHANNEL, id_at, id,
-				  "channel id 1 to 2047");
+				  "host.offer.id");
 		return;
 	}
 	if (bus->by_id[id]) {
 		bus_client_refuse(bus, id, VMBUS_OFFER_CHANNEL, id_at, id,
-				  "channel id not in use");
+				  "host.offer.id-in-use");
 		return;
 	}
 	if (offered(bus, offer)) {
@@ -271,7 +271,7 @@ void host_offer_came(struct bus_client *bus, const void *message)
 				  offsetof(struct vmbus_offer_channel,
 					   instance),
 				  le16_to_cpu(offer->sub_index),
-				  "instance offered once");
+				  "host.offer.twice");
 		return;
 	}
 	st = calloc(1, sizeof(*st));
@@ -327,7 +327,7 @@ void host_offer_open_result(struct bus_client *bus, const void *message)
 		bus_client_refuse(bus, id, VMBUS_OPEN_RESULT,
 				  offsetof(struct vmbus_open_result, open_id),
 				  le32_to_cpu(result->open_id),
-				  "result of an OPEN");
+				  "host.open.answer");
 		return;
 	}
 	bus_client_answered(bus, &st->open_question);
@@ -351,7 +351,7 @@ void host_offer_modify_response(struct bus_client *bus, const void *message)
 	if (!st->modifying) {
 		bus_client_refuse(bus, st->offer.id,
 				  VMBUS_MODIFY_CHANNEL_RESPONSE, CHANNEL_AT,
-				  st->offer.id, "response to a MODIFY");
+				  st->offer.id, "host.modify.answer");
 		return;
 	}
 	st->modifying = false;

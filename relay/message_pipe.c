@@ -21,14 +21,14 @@
  * not looked at.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <pv/log.h>
+#include <pv/violation.h>
 
 #include "message_pipe.h"
 #include "ring_reg.h"
-
-LOG_MODULE("pipe");
 
 static void signal_peer(struct message_pipe *pipe)
 {
@@ -47,10 +47,12 @@ void message_pipe_close(struct message_pipe *pipe)
 	pipe->user->ops->gone(pipe->user);
 }
 
-static void refuse(struct message_pipe *pipe, const char *rule)
+/* `type` is the packet's. */
+static void refuse(struct message_pipe *pipe, uint32_t type, uint32_t offset,
+		   uint64_t value, const char *rule)
 {
 	pipe->refused++;
-	log_err("%s: %s; closed", pipe->name, rule);
+	violation_record(pipe->name, 0, type, offset, value, rule);
 	message_pipe_close(pipe);
 }
 
@@ -102,22 +104,25 @@ static void hand_over(struct message_pipe *pipe,
 	uint32_t size;
 
 	if (packet->type != RING_PACKET_INBAND) {
-		refuse(pipe, "a packet that is not in-band");
+		refuse(pipe, packet->type, 0, packet->type, "pipe.packet.type");
 		return;
 	}
 	if (packet->payload_size < sizeof(header)) {
-		refuse(pipe, "a packet shorter than a pipe header");
+		refuse(pipe, packet->type, packet->payload_size,
+		       sizeof(header), "pipe.packet.header");
 		return;
 	}
 	memcpy(&header, packet->payload, sizeof(header));
 	size = le32_to_cpu(header.size);
 	if (le32_to_cpu(header.type) != PIPE_TYPE_MESSAGE) {
-		refuse(pipe, "a pipe packet that is not a whole message");
+		refuse(pipe, packet->type, offsetof(struct pipe_header, type),
+		       le32_to_cpu(header.type), "pipe.message.type");
 		return;
 	}
 	if (size > packet->payload_size - sizeof(header) ||
 	    size > PIPE_MESSAGE_MAX) {
-		refuse(pipe, "a message longer than its packet");
+		refuse(pipe, packet->type, offsetof(struct pipe_header, size),
+		       size, "pipe.message.size");
 		return;
 	}
 	pipe->messages_in++;
@@ -136,8 +141,9 @@ static bool drain(struct message_pipe *pipe)
 		if (rc == -EAGAIN)
 			return true;
 		if (rc) {
-			refuse(pipe, pipe->ring->broken ? pipe->ring->broken :
-							  "a broken ring");
+			pv_bug(!pipe->ring->broken, -rc, 0);
+			refuse(pipe, 0, 0, pipe->ring->broken_value,
+			       pipe->ring->broken);
 			return false;
 		}
 		hand_over(pipe, &packet);

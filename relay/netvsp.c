@@ -210,8 +210,11 @@ static void inspect_nic(struct netvsp *netvsp, struct inspect *out)
 	inspect_u64(out, "tx_failed", stats.tx_failed);
 	inspect_u64(out, "bounced_bytes", stats.bounced_bytes);
 	inspect_u64(out, "doorbells", stats.doorbells);
-	if (netvsp->nic->ops->inspect)
+	/* Apart: what a backend counts has names of its own. */
+	if (netvsp->nic->ops->inspect && inspect_begin(out, "device")) {
 		netvsp->nic->ops->inspect(netvsp->nic, out);
+		inspect_end(out);
+	}
 }
 
 static void device_inspect(struct vmbus_device *dev, struct inspect *out)

@@ -140,13 +140,13 @@ static bool gather_section(struct netvsp_channel *ch,
 		return true;
 	*no = (struct refusal){
 		offsetof(struct nvs_message, rndis.section), section,
-		"section of the send buffer",
+		"netvsp.section.index",
 	};
 	if (netvsp->send.state != BUFFER_USED || section >= netvsp->send.nr)
 		return false;
 	*no = (struct refusal){
 		offsetof(struct nvs_message, rndis.section_size), size,
-		"section holds the data",
+		"netvsp.section.size",
 	};
 	if (size > NETVSP_SECTION)
 		return false;
@@ -178,7 +178,7 @@ static bool gather_range(struct netvsp_channel *ch,
 
 	no->offset = *at + (uint32_t)sizeof(struct ring_descriptor);
 	no->value = packet->header_size;
-	no->rule = "page list has all its ranges";
+	no->rule = "netvsp.data.ranges";
 	if (packet->header_size - *at < sizeof(range))
 		return false;
 	memcpy(&range, packet->header + *at, sizeof(range));
@@ -186,13 +186,13 @@ static bool gather_range(struct netvsp_channel *ch,
 	offset = le32_to_cpu(range.byte_offset);
 	left = le32_to_cpu(range.byte_count);
 	no->value = offset;
-	no->rule = "range begins in its first page";
+	no->rule = "netvsp.data.offset";
 	if (offset >= GUEST_PAGE_SIZE)
 		return false;
 	pages = ((uint64_t)offset + left + GUEST_PAGE_SIZE - 1) >>
 		GUEST_PAGE_SHIFT;
 	no->value = left;
-	no->rule = "range has all its page numbers";
+	no->rule = "netvsp.data.page-numbers";
 	if (pages > (packet->header_size - *at) / sizeof(le64))
 		return false;
 	for (; pages; pages--, *at += sizeof(le64), offset = 0) {
@@ -210,7 +210,7 @@ static bool gather_range(struct netvsp_channel *ch,
 			no->offset = *at +
 				     (uint32_t)sizeof(struct ring_descriptor);
 			no->value = page;
-			no->rule = "page is guest RAM";
+			no->rule = "netvsp.data.page";
 			return false;
 		}
 		left -= len;
@@ -231,7 +231,7 @@ bool netvsp_gather(struct netvsp_channel *ch, const struct ring_packet *packet,
 		return true;
 	no->offset = sizeof(struct ring_descriptor);
 	no->value = packet->header_size;
-	no->rule = "page list is complete";
+	no->rule = "netvsp.data.list";
 	if (packet->header_size < sizeof(direct))
 		return false;
 	memcpy(&direct, packet->header, sizeof(direct));
@@ -249,7 +249,7 @@ static void take_completion(struct netvsp_channel *ch,
 {
 	if (!netvsp_rx_returned(ch, packet->transaction))
 		netvsp_record(ch, NVS_RNDIS_PACKET_COMPLETE, 8,
-			      packet->transaction, "packet is the client's");
+			      packet->transaction, "netvsp.completion");
 }
 
 /* Takes the packet; false: not now. */
@@ -265,12 +265,11 @@ static bool take(struct netvsp_channel *ch, const struct ring_packet *packet)
 	}
 	if (packet->type != RING_PACKET_INBAND &&
 	    packet->type != RING_PACKET_GPA_DIRECT) {
-		netvsp_stop(ch, 0, 0, packet->type,
-			    "packet is a message or a completion");
+		netvsp_stop(ch, 0, 0, packet->type, "netvsp.packet.type");
 		return true;
 	}
 	if (size < sizeof(le32) + sizeof(struct nvs_rndis_packet)) {
-		struct refusal no = { 0, size, "packet holds a message" };
+		struct refusal no = { 0, size, "netvsp.packet.message" };
 
 		netvsp_refuse(ch, packet, 0, &no);
 		return true;

@@ -114,7 +114,7 @@ static void init(struct netvsp_channel *ch, const struct ring_packet *packet,
 
 	if (netvsp->control.version) {
 		refuse(ch, packet, NVS_INIT, 0, netvsp->control.version,
-		       "version negotiated once");
+		       "netvsp.version.twice");
 		return;
 	}
 	if (version) {
@@ -147,7 +147,7 @@ static void ndis_config(struct netvsp_channel *ch,
 	if (netvsp->control.configured ||
 	    netvsp->receive.state != BUFFER_NONE) {
 		refuse(ch, packet, NVS_NDIS_CONFIG, 0, wire,
-		       "configured once, before the receive buffer");
+		       "netvsp.config.order");
 		return;
 	}
 	if (wire < NIC_ETHERNET_HEADER + NETVSP_MIN_MTU || wire > MAX_WIRE_MTU)
@@ -230,11 +230,11 @@ static void receive_taken(struct vmbus_pages *pages, int error)
 	if (error) {
 		netvsp_record(ch, NVS_SEND_RECEIVE_BUFFER,
 			      offsetof(struct nvs_message, buffer.gpadl),
-			      pages->id, "GPADL of one range of whole pages");
+			      pages->id, "netvsp.buffer.gpadl");
 	} else if (!divide(netvsp)) {
 		netvsp_record(ch, NVS_SEND_RECEIVE_BUFFER,
 			      offsetof(struct nvs_message, buffer.gpadl),
-			      pages->size, "receive buffer holds 24 slots");
+			      pages->size, "netvsp.receive-buffer.size");
 		release(&netvsp->receive, true);
 	} else {
 		uint32_t nr = netvsp->receive.nr, size = netvsp->slot_size;
@@ -266,7 +266,7 @@ static void send_taken(struct vmbus_pages *pages, int error)
 	if (error) {
 		netvsp_record(ch, NVS_SEND_SEND_BUFFER,
 			      offsetof(struct nvs_message, buffer.gpadl),
-			      pages->id, "GPADL of one range of whole pages");
+			      pages->id, "netvsp.buffer.gpadl");
 	} else {
 		netvsp->send.nr = pages->size / NETVSP_SECTION;
 		reply.send_buffer_complete = (struct nvs_send_buffer_complete){
@@ -289,7 +289,7 @@ static void take_buffer(struct netvsp_channel *ch,
 
 	if (buffer->state != BUFFER_NONE) {
 		refuse(ch, packet, type, 0, buffer->state,
-		       "one buffer of a kind");
+		       "netvsp.buffer.twice");
 		return;
 	}
 	if (receive)
@@ -314,7 +314,7 @@ static void revoke_buffer(struct netvsp_channel *ch,
 				       &netvsp->receive : &netvsp->send;
 
 	if (buffer->state != BUFFER_USED) {
-		refuse(ch, packet, type, 0, buffer->state, "buffer is there");
+		refuse(ch, packet, type, 0, buffer->state, "netvsp.buffer.none");
 		return;
 	}
 	buffer->state = BUFFER_REVOKED;
@@ -341,7 +341,7 @@ static void subchannel(struct netvsp_channel *ch,
 	    netvsp->receive.state != BUFFER_USED) {
 		refuse(ch, packet, NVS_SUBCHANNEL,
 		       offsetof(struct nvs_message, subchannel.count), count,
-		       "sub-channels once, up to the maximum");
+		       "netvsp.sub-channels.count");
 		return;
 	}
 	while (queues > count + 1)
@@ -350,7 +350,7 @@ static void subchannel(struct netvsp_channel *ch,
 						  queues - 1)) {
 		refuse(ch, packet, NVS_SUBCHANNEL,
 		       offsetof(struct nvs_message, subchannel.count), count,
-		       "receive buffer has slots for sub-channels");
+		       "netvsp.sub-channels.slots");
 		return;
 	}
 	pthread_mutex_lock(&netvsp->lock);
@@ -371,7 +371,7 @@ static void data_path(struct netvsp_channel *ch,
 	if (active != NVS_DATA_PATH_SYNTHETIC)
 		refuse(ch, packet, NVS_SWITCH_DATA_PATH,
 		       offsetof(struct nvs_message, data_path.active), active,
-		       "data path that is there");
+		       "netvsp.data-path");
 	else if (packet->wants_completion)
 		netvsp_complete(ch, packet->transaction, NULL, 0);
 }
@@ -406,13 +406,13 @@ static void rndis(struct netvsp_channel *ch, const struct ring_packet *packet,
 
 	if (netvsp->receive.state != BUFFER_USED) {
 		refuse(ch, packet, NVS_RNDIS_PACKET, 0, netvsp->receive.state,
-		       "receive buffer for the answer");
+		       "netvsp.control.no-buffer");
 		return;
 	}
 	if (!control->free_slots) {
 		/* A client that reads its answers does not come here. */
 		netvsp_record(ch, NVS_RNDIS_PACKET, 0, 0,
-			      "16 answers at most not given back");
+			      "netvsp.control.answers");
 		reply.complete.status = cpu_to_le32(NVS_STATUS_BUSY);
 		answer(ch, packet, &reply);
 		return;
@@ -423,7 +423,7 @@ static void rndis(struct netvsp_channel *ch, const struct ring_packet *packet,
 	}
 	if (gather->bytes > NETVSP_CONTROL_SIZE) {
 		refuse(ch, packet, NVS_RNDIS_PACKET, 0, gather->bytes,
-		       "control message of 4096 bytes at most");
+		       "netvsp.control.size");
 		return;
 	}
 	gather_read(gather, (struct gather_at){ 0 }, control->in,
@@ -465,7 +465,7 @@ void netvsp_control(struct netvsp_channel *ch, const struct ring_packet *packet,
 
 	if (ch->index) {
 		refuse(ch, packet, type, 0, ch->index,
-		       "control on the primary channel");
+		       "netvsp.control.channel");
 		return;
 	}
 	for (unsigned int i = 0; i < sizeof(messages) / sizeof(*messages);
@@ -476,7 +476,7 @@ void netvsp_control(struct netvsp_channel *ch, const struct ring_packet *packet,
 		messages[i].fn(ch, packet, message);
 		return;
 	}
-	refuse(ch, packet, type, 0, type, "message of the version agreed on");
+	refuse(ch, packet, type, 0, type, "netvsp.message.type");
 }
 
 void netvsp_control_open(struct netvsp_channel *ch)

@@ -55,27 +55,27 @@ static bool take_header(struct message *m, struct gather_at at, uint32_t left,
 	uint32_t size, offset, ppi_offset;
 
 	if (left < sizeof(*packet))
-		return refuse(no, 0, left, "RNDIS packet is complete");
+		return refuse(no, 0, left, "rndis.packet.complete");
 	gather_read(m->gather, at, &m->packet, sizeof(m->packet));
 	if (le32_to_cpu(packet->header.type) != RNDIS_PACKET)
 		return refuse(no, 0, le32_to_cpu(packet->header.type),
-			      "RNDIS packets on the data path");
+			      "rndis.packet.type");
 	*length = le32_to_cpu(packet->header.length);
 	if (*length < sizeof(*packet) || *length > left)
 		return refuse(no, offsetof(struct rndis_packet, header.length),
-			      *length, "RNDIS packet is complete");
+			      *length, "rndis.packet.complete");
 	size = le32_to_cpu(packet->data_size);
 	offset = le32_to_cpu(packet->data_offset);
 	if (offset < sizeof(*packet) - RNDIS_OFFSET_BASE ||
 	    offset > *length - RNDIS_OFFSET_BASE ||
 	    size > *length - RNDIS_OFFSET_BASE - offset)
 		return refuse(no, offsetof(struct rndis_packet, data_offset),
-			      offset, "data behind the header, in the message");
+			      offset, "rndis.packet.data");
 	if (le32_to_cpu(packet->oob_size) || le32_to_cpu(packet->oob_count) ||
 	    le32_to_cpu(packet->vc_handle))
 		return refuse(no, offsetof(struct rndis_packet, oob_size),
 			      le32_to_cpu(packet->oob_size),
-			      "no out-of-band data, no VC");
+			      "rndis.packet.out-of-band");
 	m->data_offset = offset + RNDIS_OFFSET_BASE;
 	m->data_size = size;
 	m->data_at = at;
@@ -88,11 +88,10 @@ static bool take_header(struct message *m, struct gather_at at, uint32_t left,
 	    ppi_offset > *length - RNDIS_OFFSET_BASE ||
 	    m->ppi_size > *length - RNDIS_OFFSET_BASE - ppi_offset)
 		return refuse(no, offsetof(struct rndis_packet, ppi_offset),
-			      ppi_offset,
-			      "information behind the header, in the message");
+			      ppi_offset, "rndis.packet.information");
 	if (m->ppi_size > MAX_PPI)
 		return refuse(no, offsetof(struct rndis_packet, ppi_size),
-			      m->ppi_size, "information of 256 bytes at most");
+			      m->ppi_size, "rndis.packet.information-size");
 	gather_skip(m->gather, &at, ppi_offset + RNDIS_OFFSET_BASE);
 	gather_read(m->gather, at, m->ppi, m->ppi_size);
 	return true;
@@ -150,8 +149,7 @@ static bool take_l4(const struct message *m, struct nic_frame *frame,
 
 	if (at < NIC_ETHERNET_HEADER + 20 || at > m->data_size ||
 	    m->data_size - at < least)
-		return refuse(no, m->data_offset, at,
-			      "TCP or UDP header in the frame");
+		return refuse(no, m->data_offset, at, "rndis.checksum.header");
 	frame->l4_offset = (uint16_t)at;
 	return true;
 }
@@ -183,10 +181,10 @@ static bool take_lso(const struct message *m, uint32_t word,
 
 	if (!(word & RNDIS_LSO_VERSION_2))
 		return refuse(no, sizeof(struct rndis_packet), word,
-			      "segmentation of version 2");
+			      "rndis.lso.version");
 	if (mss < MIN_MSS || mss > UINT16_MAX)
 		return refuse(no, sizeof(struct rndis_packet), mss,
-			      "segments of 48 to 65535 bytes");
+			      "rndis.lso.segment");
 	frame->offload = (frame->offload & NIC_VLAN) |
 			 (word & RNDIS_LSO_IP6 ? NIC_LSO6 : NIC_LSO4);
 	frame->mss = (uint16_t)mss;
@@ -197,8 +195,7 @@ static bool take_lso(const struct message *m, uint32_t word,
 	header = (length >> 4) * 4u;
 	if (header < TCP_HEADER || header >= m->data_size - frame->l4_offset)
 		return refuse(no, m->data_offset + frame->l4_offset +
-			      TCP_OFFSET_AT, length,
-			      "TCP header, and data behind it");
+			      TCP_OFFSET_AT, length, "rndis.lso.header");
 	frame->header_len = (uint16_t)(frame->l4_offset + header);
 	return true;
 }
@@ -218,13 +215,13 @@ static bool take_information(const struct message *m, struct nic_frame *frame,
 
 		if (left < sizeof(ppi))
 			return refuse(no, place, left,
-				      "information is complete");
+				      "rndis.information.complete");
 		memcpy(&ppi, at, sizeof(ppi));
 		size = le32_to_cpu(ppi.size);
 		offset = le32_to_cpu(ppi.offset);
 		if (size < sizeof(ppi) || size > left || offset > size)
 			return refuse(no, place, size,
-				      "information is complete");
+				      "rndis.information.complete");
 		if (size - offset < sizeof(value))
 			continue;
 		memcpy(&value, at + offset, sizeof(value));
@@ -262,7 +259,7 @@ static bool check_size(const struct netvsp *netvsp, const struct message *m,
 		most += NETVSP_TAG;
 	if (m->data_size > most)
 		return refuse(no, offsetof(struct rndis_packet, data_size),
-			      m->data_size, "frame not above the maximum");
+			      m->data_size, "rndis.frame.maximum");
 	return true;
 }
 
@@ -283,18 +280,18 @@ bool netvsp_take_frame(struct netvsp_channel *ch, struct gather_at at,
 		return false;
 	if (m.data_size < NIC_ETHERNET_HEADER)
 		return refuse(no, offsetof(struct rndis_packet, data_size),
-			      m.data_size, "frame has an Ethernet header");
+			      m.data_size, "rndis.frame.header");
 	if (m.ppi_size && !take_information(&m, frame, no))
 		return false;
 	if (frame->offload & ~netvsp->tx_can)
 		return refuse(no, offsetof(struct rndis_packet, ppi_offset),
-			      frame->offload, "offload that is offered");
+			      frame->offload, "rndis.frame.offload");
 	if (!check_size(netvsp, &m, frame, no))
 		return false;
 	nr = gather_ranges(m.gather, m.data_at, m.data_size, ranges, most);
 	if (nr > most)
 		return refuse(no, offsetof(struct rndis_packet, data_size), nr,
-			      "frame in ranges that the backend takes");
+			      "rndis.frame.ranges");
 	frame->nr_ranges = (uint16_t)nr;
 	ch->count.tx_bytes += m.data_size;
 	return true;

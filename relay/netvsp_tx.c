@@ -197,7 +197,7 @@ static unsigned int take_frames(struct netvsp_channel *ch, struct refusal *no)
 	do {
 		struct nic_frame *frame = &tx->batch[tx->nr_batch + nr];
 
-		*no = (struct refusal){ 0, nr, "8 messages in a packet" };
+		*no = (struct refusal){ 0, nr, "netvsp.packet.count" };
 		if (nr == NETVSP_PACKET_FRAMES ||
 		    !netvsp_take_frame(ch, at, left, frame,
 				       &tx->ranges[ranges], &length, no)) {
@@ -245,7 +245,7 @@ bool netvsp_tx(struct netvsp_channel *ch, const struct ring_packet *packet,
 		.complete.status = cpu_to_le32(NVS_STATUS_SUCCESS),
 	};
 	struct netvsp *netvsp = ch->netvsp;
-	struct refusal no = { .rule = "frames after RNDIS was initialized" };
+	struct refusal no = { .rule = "netvsp.packet.early" };
 	unsigned int nr = 0;
 
 	if (atomic_load_explicit(&netvsp->operational, memory_order_relaxed)) {

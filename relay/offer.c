@@ -375,7 +375,7 @@ void handle_request_offers(struct vmbus_server *server, const void *message,
 	(void)size;
 	if (server->offers_requested) {
 		server_refuse(server, 0, VMBUS_REQUEST_OFFERS, 0, 0,
-			      "offers requested once in a connection");
+			      "vmbus.offers.twice");
 		return;
 	}
 	server->offers_requested = true;
@@ -408,6 +408,6 @@ void handle_rel_id_released(struct vmbus_server *server, const void *message,
 	} else {
 		server_refuse(server, id, VMBUS_REL_ID_RELEASED,
 			      offsetof(struct vmbus_channel_message, channel),
-			      id, "channel closed or rescinded");
+			      id, "vmbus.release.open");
 	}
 }

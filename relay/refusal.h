@@ -8,7 +8,7 @@
 struct refusal {
 	uint32_t offset; /* in the message or packet, of the offending field */
 	uint64_t value;	 /* what was there */
-	const char *rule;
+	const char *rule; /* its id, see pv/violation.h */
 };
 
 #endif

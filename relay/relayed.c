@@ -109,7 +109,7 @@ static bool check_gpadl(const struct vmbus_channel_state *st,
 
 	*refusal = (struct refusal){
 		offsetof(struct vmbus_open_channel, gpadl), request->gpadl,
-		"ring GPADL complete, of this channel and unused",
+		"vmbus.open.gpadl",
 	};
 	return gpadl && gpadl->complete && !gpadl->teardown;
 }

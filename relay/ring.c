@@ -157,9 +157,9 @@ static int load_index(struct ring *ring, const struct ring_half *half,
 	uint32_t value = load_word(half, offset);
 
 	if (value >= half->size)
-		return break_ring(ring, value, "ring index inside the ring");
+		return break_ring(ring, value, "ring.index.range");
 	if (value % RING_ALIGNMENT)
-		return break_ring(ring, value, "ring index multiple of 8");
+		return break_ring(ring, value, "ring.index.aligned");
 	*index = value;
 	return 0;
 }
@@ -195,8 +195,7 @@ static int load_read_limit(struct ring *ring)
 		return err;
 	if (distance(&ring->in, ring->read_published, limit) <
 	    distance(&ring->in, ring->read_published, ring->read_limit))
-		return break_ring(ring, limit,
-				  "ring index moves forward only");
+		return break_ring(ring, limit, "ring.index.backwards");
 	ring->read_limit = limit;
 	return 0;
 }
@@ -217,17 +216,13 @@ static int check_descriptor(struct ring *ring,
 	uint32_t length = le16_to_cpu(d->length8) * RING_ALIGNMENT;
 
 	if (offset < DESCRIPTOR_SIZE)
-		return break_ring(ring, offset,
-				  "packet offset behind its descriptor");
+		return break_ring(ring, offset, "ring.packet.offset");
 	if (length < offset)
-		return break_ring(ring, length,
-				  "packet length not below its offset");
+		return break_ring(ring, length, "ring.packet.length");
 	if (length > available - FOOTER_SIZE)
-		return break_ring(ring, length,
-				  "packet and footer within the ring's data");
+		return break_ring(ring, length, "ring.packet.beyond");
 	if (length > size)
-		return break_ring(ring, length,
-				  "packet not above the device's maximum");
+		return break_ring(ring, length, "ring.packet.size");
 	return 0;
 }
 
@@ -251,8 +246,7 @@ int ring_read(struct ring *ring, void *buffer, uint32_t size,
 	if (!available)
 		return -EAGAIN;
 	if (available < DESCRIPTOR_SIZE + FOOTER_SIZE)
-		return break_ring(ring, available,
-				  "packet has descriptor and footer");
+		return break_ring(ring, available, "ring.packet.short");
 	data_read(&ring->in, ring->read_index, &d, sizeof(d));
 	err = check_descriptor(ring, &d, available, size);
 	if (err)
@@ -374,8 +368,7 @@ static int load_write_limit(struct ring *ring)
 		return err;
 	if (distance(&ring->out, ring->write_limit, limit) >
 	    distance(&ring->out, ring->write_limit, ring->write_published))
-		return break_ring(ring, limit,
-				  "ring read index within what was written");
+		return break_ring(ring, limit, "ring.read-index");
 	ring->write_limit = limit;
 	return 0;
 }

@@ -142,7 +142,7 @@ static int query(struct netvsp *netvsp, const struct rndis_oid_request *request,
 		struct refusal no = {
 			offsetof(struct rndis_oid_request, info_offset),
 			le32_to_cpu(request->info_offset),
-			"information in the message",
+			"rndis.oid.information",
 		};
 
 		record(netvsp, &no, oid);
@@ -172,7 +172,7 @@ static int set(struct netvsp *netvsp, const struct rndis_oid_request *request,
 	uint32_t status = RNDIS_STATUS_INVALID_DATA;
 	struct refusal no = {
 		offsetof(struct rndis_oid_request, info_offset),
-		le32_to_cpu(request->info_offset), "information in the message",
+		le32_to_cpu(request->info_offset), "rndis.oid.information",
 	};
 
 	if (find_info(request, length, &offset, &size)) {
@@ -205,16 +205,16 @@ int rndis_control(struct netvsp *netvsp, uint32_t size, struct refusal *no)
 	uint32_t type, length;
 
 	if (size < sizeof(message.header))
-		return refuse(no, 0, size, "RNDIS message has a header");
+		return refuse(no, 0, size, "rndis.message.header");
 	memcpy(&message, netvsp->control.in,
 	       size < sizeof(message) ? size : sizeof(message));
 	type = le32_to_cpu(message.header.type);
 	length = le32_to_cpu(message.header.length);
 	if (type >= sizeof(needed) || !needed[type])
-		return refuse(no, 0, type, "RNDIS message of a client");
+		return refuse(no, 0, type, "rndis.message.type");
 	if (length > size || length < needed[type])
 		return refuse(no, offsetof(struct rndis_header, length),
-			      length, "RNDIS message is complete");
+			      length, "rndis.message.complete");
 	switch (type) {
 	case RNDIS_INITIALIZE:
 		return initialize(netvsp, &message.request);
@@ -226,7 +226,7 @@ int rndis_control(struct netvsp *netvsp, uint32_t size, struct refusal *no)
 		return keepalive(netvsp, &message.request);
 	}
 	if (!atomic_load(&netvsp->operational))
-		return refuse(no, 0, type, "RNDIS initialized");
+		return refuse(no, 0, type, "rndis.message.early");
 	return type == RNDIS_QUERY ? query(netvsp, &message.oid, length) :
 				     set(netvsp, &message.oid, length);
 }

@@ -122,11 +122,11 @@ uint32_t rndis_set_offload(struct netvsp *netvsp, const uint8_t *info,
 	struct ndis_offload_parameters parameters;
 
 	if (size < sizeof(parameters))
-		return refuse(no, 0, size, "offload parameters are complete");
+		return refuse(no, 0, size, "rndis.offload.complete");
 	memcpy(&parameters, info, sizeof(parameters));
 	if (parameters.header.type != NDIS_OBJECT_DEFAULT)
 		return refuse(no, 0, parameters.header.type,
-			      "object of offload parameters");
+			      "rndis.offload.object");
 	enable(control, parameters.ip4, NIC_IP4_CHECKSUM);
 	enable(control, parameters.tcp4, NIC_TCP4_CHECKSUM);
 	enable(control, parameters.udp4, NIC_UDP4_CHECKSUM);
@@ -156,17 +156,17 @@ static uint32_t take_table(const struct netvsp *netvsp, const uint8_t *info,
 	if (!nr || bytes % sizeof(le32) || nr > NIC_RSS_TABLE || nr & (nr - 1))
 		return refuse(no, offsetof(struct ndis_rss_parameters,
 					   table_size), bytes,
-			      "RSS table of a power of two, up to 128 words");
+			      "rndis.rss.table-size");
 	if (at > size || bytes > size - at)
 		return refuse(no, offsetof(struct ndis_rss_parameters,
 					   table_offset), at,
-			      "RSS table in the message");
+			      "rndis.rss.table");
 	for (uint32_t i = 0; i < nr; i++) {
 		memcpy(&entry, info + at + i * sizeof(entry), sizeof(entry));
 		if (le32_to_cpu(entry) >= netvsp->max_queues)
 			return refuse(no, at + i * sizeof(entry),
 				      le32_to_cpu(entry),
-				      "RSS table of channels");
+				      "rndis.rss.table-entry");
 		rss->table[i] = (uint16_t)le32_to_cpu(entry);
 	}
 	rss->entries = (uint16_t)nr;
@@ -183,11 +183,10 @@ static uint32_t take_key(const uint8_t *info, uint32_t size,
 	if (bytes != NIC_RSS_KEY)
 		return refuse(no, offsetof(struct ndis_rss_parameters,
 					   key_size), bytes,
-			      "RSS key of 40 bytes");
+			      "rndis.rss.key-size");
 	if (at > size || bytes > size - at)
 		return refuse(no, offsetof(struct ndis_rss_parameters,
-					   key_offset), at,
-			      "RSS key in the message");
+					   key_offset), at, "rndis.rss.key");
 	memcpy(rss->key, info + at, NIC_RSS_KEY);
 	return RNDIS_STATUS_SUCCESS;
 }
@@ -200,11 +199,11 @@ uint32_t rndis_set_rss(struct netvsp *netvsp, const uint8_t *info,
 	struct nic_rss rss = netvsp->want.rss;
 
 	if (size < sizeof(parameters))
-		return refuse(no, 0, size, "RSS parameters are complete");
+		return refuse(no, 0, size, "rndis.rss.complete");
 	memcpy(&parameters, info, sizeof(parameters));
 	if (parameters.header.type != NDIS_OBJECT_RSS_PARAMETERS)
 		return refuse(no, 0, parameters.header.type,
-			      "object of RSS parameters");
+			      "rndis.rss.object");
 	flags = le16_to_cpu(parameters.flags);
 	if (flags & NDIS_RSS_DISABLE) {
 		rss.entries = 0;

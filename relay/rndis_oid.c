@@ -280,7 +280,7 @@ static uint32_t set_filter(struct netvsp *netvsp, const uint8_t *info,
 	le32 filter;
 
 	if (size < sizeof(filter))
-		return refuse(no, 0, size, "filter is a word");
+		return refuse(no, 0, size, "rndis.oid.filter");
 	memcpy(&filter, info, sizeof(filter));
 	netvsp->control.filter = le32_to_cpu(filter);
 	/* Frames to send do not keep it running alone once it had a filter. */
@@ -295,7 +295,7 @@ static uint32_t set_lookahead(struct netvsp *netvsp, const uint8_t *info,
 	le32 lookahead;
 
 	if (size < sizeof(lookahead))
-		return refuse(no, 0, size, "lookahead is a word");
+		return refuse(no, 0, size, "rndis.oid.lookahead");
 	memcpy(&lookahead, info, sizeof(lookahead));
 	netvsp->control.lookahead = le32_to_cpu(lookahead);
 	return RNDIS_STATUS_SUCCESS;
@@ -308,18 +308,18 @@ static uint32_t set_config(const uint8_t *info, uint32_t size,
 	uint32_t at, len;
 
 	if (size < sizeof(parameter))
-		return refuse(no, 0, size, "parameter is complete");
+		return refuse(no, 0, size, "rndis.oid.parameter");
 	memcpy(&parameter, info, sizeof(parameter));
 	at = le32_to_cpu(parameter.name_offset);
 	len = le32_to_cpu(parameter.name_size);
 	if (at > size || len > size - at)
-		return refuse(no, 0, at, "parameter's name in the message");
+		return refuse(no, 0, at, "rndis.oid.parameter-name");
 	at = le32_to_cpu(parameter.value_offset);
 	len = le32_to_cpu(parameter.value_size);
 	if (at > size || len > size - at)
 		return refuse(no, offsetof(struct rndis_config_parameter,
 					   value_offset), at,
-			      "parameter's value in the message");
+			      "rndis.oid.parameter-value");
 	/* The one that clients know is the address, which is the host's. */
 	return RNDIS_STATUS_NOT_SUPPORTED;
 }
@@ -334,7 +334,7 @@ uint32_t rndis_set(struct netvsp *netvsp, uint32_t oid, const uint8_t *info,
 		return set_lookahead(netvsp, info, size, no);
 	case OID_802_3_MULTICAST_LIST:
 		if (size % 6)
-			return refuse(no, 0, size, "list of addresses");
+			return refuse(no, 0, size, "rndis.oid.addresses");
 		return RNDIS_STATUS_SUCCESS; /* all of them come */
 	case OID_RNDIS_CONFIG_PARAMETER:
 		return set_config(info, size, no);

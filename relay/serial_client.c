@@ -28,6 +28,7 @@
 #include <string.h>
 
 #include <pv/log.h>
+#include <pv/violation.h>
 
 #include "serial.h"
 #include "serial_message.h"
@@ -181,6 +182,15 @@ static const struct tty_back_ops client_back = {
 	.read = client_read,
 };
 
+/* A message of this header id ends the connection. */
+static void client_refuse(struct serial_client *client, uint32_t id,
+			  uint64_t value, const char *rule)
+{
+	client->count.refused++;
+	violation_record(client->name, 0, id, 0, value, rule);
+	client_gone(client, NULL);
+}
+
 static void client_version(struct serial_client *client, const void *message,
 			   size_t size)
 {
@@ -189,8 +199,8 @@ static void client_version(struct serial_client *client, const void *message,
 	if (client->state != SERIAL_CLIENT_NEGOTIATING ||
 	    !client->version_asked ||
 	    !take(&response, sizeof(response), message, size)) {
-		client->count.refused++;
-		client_gone(client, "bad answer to VERSION");
+		client_refuse(client, SERIAL_VERSION, size,
+			      "serial.version.answer");
 		return;
 	}
 	if (!response.accepted) {
@@ -209,8 +219,8 @@ static void client_received_data(struct serial_client *client,
 
 	if (!client->rx_asked || !take(&rx, sizeof(rx), message, size) ||
 	    rx.length > SERIAL_DATA_MAX) {
-		client->count.refused++;
-		client_gone(client, "bad answer to GET_RX_DATA");
+		client_refuse(client, SERIAL_GET_RX_DATA, size,
+			      "serial.data.answer");
 		return;
 	}
 	client->rx_asked = false;
@@ -249,15 +259,15 @@ static void client_received(struct pipe_user *user, const void *message,
 			    size_t size)
 {
 	struct serial_client *client = client_of_user(user);
-	struct serial_header header;
+	struct serial_header header = { 0 };
 
 	client->count.messages_in++;
 	if (client->state == SERIAL_CLIENT_GONE)
 		return;
 	if (!take(&header, sizeof(header), message, size) ||
 	    header.version != SERIAL_HEADER_VERSION) {
-		client->count.refused++;
-		client_gone(client, "a message without a header of version 1");
+		client_refuse(client, le16_to_cpu(header.id), header.version,
+			      "serial.message.header");
 		return;
 	}
 	if (header.type == SERIAL_GUEST_NOTIFICATION) {
@@ -269,8 +279,8 @@ static void client_received(struct pipe_user *user, const void *message,
 		   le16_to_cpu(header.id) == SERIAL_GET_RX_DATA) {
 		client_received_data(client, message, size);
 	} else {
-		client->count.refused++;
-		client_gone(client, "a message of an unknown type");
+		client_refuse(client, le16_to_cpu(header.id), header.type,
+			      "serial.message.type");
 	}
 }
 

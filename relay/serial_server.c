@@ -16,12 +16,10 @@
  */
 #include <string.h>
 
-#include <pv/log.h>
+#include <pv/violation.h>
 
 #include "serial.h"
 #include "serial_message.h"
-
-LOG_MODULE("serial");
 
 static struct serial_server *server_of(struct pipe_user *user)
 {
@@ -159,17 +157,22 @@ static const struct tty_front_ops server_front = {
 	.readable = server_readable,
 };
 
-static void server_gone(struct serial_server *server, const char *why)
+static void server_gone(struct serial_server *server)
 {
 	if (server->gone)
 		return;
-	if (why) {
-		server->count.refused++;
-		log_err("%s: %s; closed", server->name, why);
-	}
 	server->gone = true;
 	server->count.bytes_lost += server->out_len - server->out_at;
 	server->out_at = server->out_len = 0;
+}
+
+/* A message of this header id ends the connection. */
+static void server_refuse(struct serial_server *server, uint32_t id,
+			  uint64_t value, const char *rule)
+{
+	server->count.refused++;
+	violation_record(server->name, 0, id, 0, value, rule);
+	server_gone(server);
 }
 
 static void server_version(struct serial_server *server, const void *message,
@@ -178,7 +181,8 @@ static void server_version(struct serial_server *server, const void *message,
 	struct serial_version_request request;
 
 	if (!take(&request, sizeof(request), message, size)) {
-		server_gone(server, "a VERSION request cut short");
+		server_refuse(server, SERIAL_VERSION, size,
+			      "serial.version.request");
 		return;
 	}
 	server->version_accepted =
@@ -198,7 +202,8 @@ static void server_transmit(struct serial_server *server, const void *message,
 	if (!server->up || server->out_busy || server->owes_completed ||
 	    !take(&tx, sizeof(tx), message, size) ||
 	    tx.length > SERIAL_DATA_MAX) {
-		server_gone(server, "a bad TX_DATA_AVAILABLE");
+		server_refuse(server, SERIAL_TX_DATA_AVAILABLE, size,
+			      "serial.data.notification");
 		return;
 	}
 	memcpy(server->out, tx.data, tx.length);
@@ -212,7 +217,7 @@ static void server_received(struct pipe_user *user, const void *message,
 			    size_t size)
 {
 	struct serial_server *server = server_of(user);
-	struct serial_header header;
+	struct serial_header header = { 0 };
 	uint16_t id;
 
 	server->count.messages_in++;
@@ -220,7 +225,8 @@ static void server_received(struct pipe_user *user, const void *message,
 		return;
 	if (!take(&header, sizeof(header), message, size) ||
 	    header.version != SERIAL_HEADER_VERSION) {
-		server_gone(server, "a message without a header of version 1");
+		server_refuse(server, le16_to_cpu(header.id), header.version,
+			      "serial.message.header");
 		return;
 	}
 	id = le16_to_cpu(header.id);
@@ -237,7 +243,7 @@ static void server_received(struct pipe_user *user, const void *message,
 		/* RX_CLEAR too: nothing is buffered here. */
 		server->count.refused += id != SERIAL_RX_CLEAR;
 	} else {
-		server_gone(server, "a message of an unknown type");
+		server_refuse(server, id, header.type, "serial.message.type");
 	}
 }
 
@@ -253,7 +259,7 @@ static void server_pipe_room(struct pipe_user *user)
 
 static void server_pipe_gone(struct pipe_user *user)
 {
-	server_gone(server_of(user), NULL);
+	server_gone(server_of(user));
 }
 
 static const struct pipe_user_ops server_user = {
@@ -276,6 +282,6 @@ void serial_server_start(struct serial_server *server, const char *name,
 
 void serial_server_stop(struct serial_server *server)
 {
-	server_gone(server, NULL);
+	server_gone(server);
 	server->tty->front = NULL;
 }

@@ -118,7 +118,7 @@ struct vmbus_channel_state *server_channel(struct vmbus_server *server,
 
 	if (id <= VMBUS_MAX_CHANNELS && server->by_id[id])
 		return server->by_id[id];
-	server_refuse(server, id, type, offset, id, "channel is offered");
+	server_refuse(server, id, type, offset, id, "vmbus.channel");
 	return NULL;
 }
 
@@ -255,16 +255,16 @@ static const char *out_of_place(const struct vmbus_server *server,
 	*value = type;
 	if (server->state != CONNECTED)
 		return rule->when & UNCONNECTED ? NULL :
-		       "contact comes before other messages";
+		       "vmbus.message.contact-first";
 	*value = server->version;
 	if (server->version < rule->since)
-		return "message type of the agreed version";
+		return "vmbus.message.version";
 	*value = server->features;
 	if (rule->feature & ~server->features)
-		return "message type of an agreed feature";
+		return "vmbus.message.feature";
 	*value = type;
 	if (server->paused && !(rule->when & PAUSED))
-		return "resume comes before other messages";
+		return "vmbus.message.paused";
 	return NULL;
 }
 
@@ -279,19 +279,18 @@ static void handle(struct vmbus_server *server,
 	server->count.messages_in++;
 	if (message->size < sizeof(header)) {
 		server_refuse(server, 0, 0, 0, message->size,
-			      "message has a header");
+			      "vmbus.message.header");
 		return;
 	}
 	memcpy(&header, message->payload, sizeof(header));
 	type = le32_to_cpu(header.type);
 	if (type >= VMBUS_MESSAGE_TYPES || !messages[type].handle) {
-		server_refuse(server, 0, type, 0, type,
-			      "message type for the server");
+		server_refuse(server, 0, type, 0, type, "vmbus.message.type");
 		return;
 	}
 	if (message->size < messages[type].size) {
 		server_refuse(server, 0, type, message->size,
-			      messages[type].size, "message is complete");
+			      messages[type].size, "vmbus.message.complete");
 		return;
 	}
 	rule = out_of_place(server, type, &value);

@@ -151,7 +151,7 @@ static uint32_t create_subchannels(struct storvsp_channel *ch,
 	if (vmbus_offer_subchannels(&ch->storvsp->device, count)) {
 		storvsp_record(ch, VSTOR_CREATE_SUBCHANNELS,
 			       offsetof(struct vstor_packet, subchannels),
-			       count, "sub-channels up to the maximum offered");
+			       count, "storvsp.sub-channels");
 		return VSTOR_STATUS_INVALID_PARAMETER;
 	}
 	return VSTOR_STATUS_SUCCESS;
@@ -206,7 +206,7 @@ static void dispatch(struct storvsp_request *req, uint32_t operation,
 	if (!(operations[operation] & 1 << ch->state) ||
 	    (operation == VSTOR_CREATE_SUBCHANNELS && ch->vmbus->sub_index)) {
 		storvsp_record(ch, operation, 0, ch->state,
-		       "operation is in order in this state");
+		       "storvsp.operation.order");
 		storvsp_complete(req, VSTOR_STATUS_INVALID_DEVICE_STATE);
 		return;
 	}
@@ -263,22 +263,22 @@ static void handle(struct storvsp_channel *ch, const struct ring_packet *packet)
 
 	if (packet->type != RING_PACKET_INBAND &&
 	    packet->type != RING_PACKET_GPA_DIRECT) {
-		stop(ch, 0, 0, packet->type, "packet is a request");
+		stop(ch, 0, 0, packet->type, "storvsp.packet.type");
 		return;
 	}
 	if (packet->payload_size < sizeof(header)) {
-		stop(ch, 0, 0, packet->payload_size, "packet holds a header");
+		stop(ch, 0, 0, packet->payload_size, "storvsp.packet.header");
 		return;
 	}
 	memcpy(&header, packet->payload, sizeof(header));
 	operation = le32_to_cpu(header.operation);
 	if (!packet->wants_completion) {
 		stop(ch, operation, 0, packet->transaction,
-		     "request wants a completion");
+		     "storvsp.packet.completion");
 		return;
 	}
 	if (!clients(operation)) {
-		stop(ch, operation, 0, operation, "operation is a client's");
+		stop(ch, operation, 0, operation, "storvsp.operation.type");
 		return;
 	}
 	dispatch(take_request(ch, packet), operation, packet);

@@ -88,14 +88,13 @@ static void task_done(struct scsi_task *task)
 	case SCSI_OVERRUN:
 		storvsp_record(req->channel, VSTOR_EXECUTE_SRB,
 			       offsetof(struct vstor_packet, srb.data_size),
-			       task->length,
-			       "buffer holds what the command moves");
+			       task->length, "storvsp.srb.buffer");
 		status = VSTOR_SRB_DATA_OVERRUN;
 		break;
 	case SCSI_WRONG_DIRECTION:
 		storvsp_record(req->channel, VSTOR_EXECUTE_SRB,
 			       offsetof(struct vstor_packet, srb.data_in),
-			       task->direction, "direction is the command's");
+			       task->direction, "storvsp.srb.direction");
 		status = VSTOR_SRB_INVALID_REQUEST;
 		break;
 	}
@@ -142,7 +141,7 @@ static bool take_ranges(struct scsi_task *task,
 
 	no->offset = sizeof(struct ring_descriptor);
 	no->value = packet->header_size;
-	no->rule = "data comes with a list of pages";
+	no->rule = "storvsp.data.pages";
 	if (packet->type != RING_PACKET_GPA_DIRECT ||
 	    packet->header_size < list_at)
 		return false;
@@ -151,20 +150,20 @@ static bool take_ranges(struct scsi_task *task,
 	offset = le32_to_cpu(range.byte_offset);
 	bytes = le32_to_cpu(range.byte_count);
 	no->value = le32_to_cpu(direct.range_count);
-	no->rule = "one range";
+	no->rule = "storvsp.data.ranges";
 	if (no->value != 1)
 		return false;
 	no->value = offset;
-	no->rule = "range begins in its first page";
+	no->rule = "storvsp.data.offset";
 	if (offset >= GUEST_PAGE_SIZE)
 		return false;
 	no->value = bytes;
-	no->rule = "range holds the data";
+	no->rule = "storvsp.data.length";
 	if (bytes < left)
 		return false;
 	pages = ((uint64_t)offset + bytes + GUEST_PAGE_SIZE - 1) >>
 		GUEST_PAGE_SHIFT;
-	no->rule = "range has all its page numbers";
+	no->rule = "storvsp.data.page-numbers";
 	if (pages > (packet->header_size - list_at) / sizeof(le64))
 		return false;
 
@@ -182,7 +181,7 @@ static bool take_ranges(struct scsi_task *task,
 			no->offset = (uint32_t)(at - packet->header) +
 				     sizeof(struct ring_descriptor);
 			no->value = page;
-			no->rule = "page is guest RAM";
+			no->rule = "storvsp.data.page";
 			return false;
 		}
 		left -= len;
@@ -231,16 +230,16 @@ static bool take_srb(struct storvsp_request *req,
 
 	if (!srb->cdb_size || srb->cdb_size > VSTOR_SRB_CDB_SIZE)
 		return refuse_field(no, offsetof(struct vstor_srb, cdb_size),
-				    srb->cdb_size, "CDB has 1 to 16 bytes");
+				    srb->cdb_size, "storvsp.srb.cdb");
 	if (srb->data_in > VSTOR_DATA_NONE)
 		return refuse_field(no, offsetof(struct vstor_srb, data_in),
-				    srb->data_in, "data goes out, in or not");
+				    srb->data_in, "storvsp.srb.data-in");
 	if (size > storvsp->max_transfer)
 		return refuse_field(no, offsetof(struct vstor_srb, data_size),
-				    size, "data not above the maximum");
+				    size, "storvsp.srb.size");
 	if (size && srb->data_in == VSTOR_DATA_NONE)
 		return refuse_field(no, offsetof(struct vstor_srb, data_size),
-				    size, "no data, no bytes");
+				    size, "storvsp.srb.no-data");
 	task->memory = storvsp->memory;
 	task->target = srb->path || srb->target ? NULL : &ch->target;
 	task->nexus = task->target && srb->lun < SCSI_MAX_LUNS ?
@@ -270,7 +269,7 @@ void storvsp_execute_srb(struct storvsp_request *req,
 	if (packet->payload_size <
 	    sizeof(struct vstor_header) + VSTOR_SRB_MIN_SIZE) {
 		storvsp_record(ch, VSTOR_EXECUTE_SRB, 0, packet->payload_size,
-		       "packet holds an SRB");
+		       "storvsp.packet.srb");
 		storvsp_complete(req, VSTOR_STATUS_INVALID_PARAMETER);
 		return;
 	}

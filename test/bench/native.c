@@ -138,5 +138,6 @@ int main(int argc, char **argv)
 	bench_ring();
 	bench_storvsp();
 	bench_netvsp();
+	bench_trace();
 	return 0;
 }

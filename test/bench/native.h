@@ -60,10 +60,11 @@ static inline uint64_t bench_ticks(void)
 
 _Noreturn void bench_fail(const char *why);
 
-/* native_ring.c, native_storvsp.c, native_netvsp.c: the cases. */
+/* native_ring.c, native_storvsp.c, native_netvsp.c, native_trace.c: the cases. */
 void bench_ring(void);
 void bench_storvsp(void);
 void bench_netvsp(void);
+void bench_trace(void);
 
 /* native_disk.c: requests end well and no data move. Closed by its ops. NULL:
  * no memory. */

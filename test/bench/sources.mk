@@ -9,7 +9,7 @@ build/host/instructions.so: build/obj/host/test/bench/instructions.o
 bench_native_sources := $(wildcard test/bench/native*.c) $(wildcard relay/*.c) \
 	$(wildcard test/guest_driver/*.c) include/guid.c \
 	$(patsubst %,paravisor/%.c,disk_memory disk_status guest_memory log nic_loopback \
-	violation inspect)
+	violation inspect trace)
 build/obj/$(FLAVOUR)/test/bench/%.o: TARGET_CFLAGS += \
 	-idirafter /usr/include
 build/host/bench_native: $(call object,$(FLAVOUR),$(bench_native_sources))

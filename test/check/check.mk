@@ -91,7 +91,7 @@ run-again:
 # --- Threads: tests that have some, with ThreadSanitizer as well --------------
 
 threaded_tests := $(patsubst %,test/unit/%_test.c,relay_threads relay_ring \
-	relay_netvsp_threads mana_vport)
+	relay_netvsp_threads mana_vport paravisor_trace)
 # It knows no fences: it takes them for nothing, and says so.
 TSAN_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
 $(eval $(call objects,tsan,$$(HOST_CC),$$(TSAN_CFLAGS),host,$$(host_ready)))
@@ -113,6 +113,19 @@ build/check/conformance.ok: test/check/conformance test/check/conformance.list \
 		$(unit_tests)
 	$(call step,ROWS,$^ && touch $@)
 
+# --- Rules of the protocols: each has its id, each mistake its test -----------
+
+build/check/rules.ok: test/check/rules paravisor/violation_rules.h \
+		test/e2e/mistakes.list $(paravisor_sources) $(unit_tests)
+	$(call step,RULES,$< paravisor/violation_rules.h test/e2e/mistakes.list \
+		test/unit $(paravisor_sources) && touch $@)
+
+# --- Names of inspect's tree --------------------------------------------------
+
+build/check/paths.ok: test/check/paths paravisor/inspect.list \
+		$(paravisor_sources)
+	$(call step,PATHS,$^ && touch $@)
+
 # --- Fuzz targets: what they found once must not be found again ---------------
 
 include test/fuzz/fuzz.mk
@@ -125,7 +138,8 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach f,$(checked),build/obj/$(call kind,$(f))/$(f:.c=.o):/) \
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
-	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/
+	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
+	build/check/rules.ok:/ build/check/paths.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

@@ -94,6 +94,8 @@ ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
 
 static void describe_vp(void *object, struct inspect *out)
 {
+	unsigned int n = 8;
+
 	(void)object;
 	inspect_u64(out, "entries", 42);
 	if (inspect_begin(out, "exits")) {
@@ -105,6 +107,18 @@ static void describe_vp(void *object, struct inspect *out)
 		inspect_end(out);
 	}
 	inspect_bool(out, "running", true);
+	if (inspect_begin_newest(out, "trace", &n)) {
+		fuzz_expect(n <= 999999, n, 0);
+		inspect_u64(out, "n", n);
+		inspect_end(out);
+	}
+}
+
+static const char *update(void *object, const char *value)
+{
+	(void)object;
+	fuzz_expect(strlen(value) < 256, strlen(value), 0);
+	return *value ? "takes no value" : NULL;
 }
 
 static void describe_text(void *object, struct inspect *out)
@@ -117,11 +131,14 @@ void fuzz_one(struct fuzz_input *in)
 	static struct inspect_entry vp = { "vp0", describe_vp, NULL, NULL };
 	static struct inspect_entry build = { "build", describe_text,
 					      "a\"b\\c\n\xff", NULL };
+	static struct inspect_updater updater = { "vp0/exits", update, NULL,
+						  NULL };
 	static bool registered;
 
 	if (!registered) {
 		inspect_register(&vp);
 		inspect_register(&build);
+		inspect_updater_register(&updater);
 		registered = true;
 	}
 	client = in;

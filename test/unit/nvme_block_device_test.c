@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/block_device.c nvme/block_limits.c nvme/controller.c nvme/sysfs.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/self_test.c nvme/uevent.c nvme/uevent_message.c include/guid.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
+/* SOURCES: nvme/block_device.c nvme/block_limits.c nvme/controller.c nvme/sysfs.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/self_test.c nvme/uevent.c nvme/uevent_message.c include/guid.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c test/unit/inspect_list.c */
 /* A file as a disk, by the kernel's io_uring. */
 
 #include <errno.h>
@@ -17,10 +17,13 @@
 
 #include <cmocka.h>
 
+#include <pv/inspect.h>
+
 #include "nvme/block_device.h"
 #include "nvme/nvme.h"
 #include "nvme/ring_disk.h"
 #include "paravisor/reactor.h"
+#include "test/unit/inspect_list.h"
 
 #define RAM (4u << 20)
 #define HIGH 0x100000000ull
@@ -251,6 +254,21 @@ static void read_only(void **state)
 	assert_int_equal(tell(DISK_FLUSH, 0, 0, 0), DISK_OK);
 }
 
+static void describe(void *object, struct inspect *out)
+{
+	(void)object;
+	disk->ops->inspect(disk, out);
+}
+
+static void names(void **state)
+{
+	static struct inspect_entry entry = { "disk", describe, NULL, NULL };
+
+	(void)state;
+	inspect_register(&entry);
+	inspect_list_check("disk", "vmbus/channels/1/lun0/block");
+}
+
 static int verdict;
 
 static void tested(void *arg, bool zero_copy)
@@ -344,6 +362,7 @@ int main(void)
 		TEST(holes_and_zeroes),
 		TEST(the_end_is_the_end),
 		TEST(read_only),
+		TEST(names),
 		TEST(the_self_test),
 		TEST(what_is_not_there),
 		TEST(batches),

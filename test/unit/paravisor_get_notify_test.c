@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/get_notify.c paravisor/get_settings.c paravisor/log.c */
+/* SOURCES: paravisor/get_notify.c paravisor/get_settings.c paravisor/violation.c paravisor/log.c */
 /* Reports to the host: what is sent, in what order, and when not. */
 #include <errno.h>
 #include <setjmp.h>

@@ -122,6 +122,30 @@ static void signal_arrives(void **state)
 	assert_int_equal(count.signals, 2);
 }
 
+/* One record, whose rule is the status's. */
+static void expect_record(uint64_t before, uint16_t status)
+{
+	static const struct {
+		uint16_t status;
+		const char *rule;
+	} rules[] = {
+		{ HV_STATUS_INVALID_HYPERCALL_CODE, "hypercall.code" },
+		{ HV_STATUS_INVALID_HYPERCALL_INPUT, "hypercall.input" },
+		{ HV_STATUS_INVALID_ALIGNMENT, "hypercall.alignment" },
+		{ HV_STATUS_INVALID_PARAMETER, "hypercall.parameter" },
+		{ HV_STATUS_INVALID_CONNECTION_ID, "hypercall.connection" },
+	};
+	struct violation v;
+	size_t i = 0;
+
+	while (rules[i].status != status)
+		assert_true(++i < sizeof(rules) / sizeof(rules[0]));
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.object, "hypercall");
+	assert_string_equal(v.rule, rules[i].rule);
+}
+
 static void bad_input(void **state)
 {
 	static const struct {
@@ -188,7 +212,7 @@ static void bad_input(void **state)
 				 cases[i].status);
 		assert_int_equal(port.messages + port.signals, 0);
 		assert_int_equal(count.refused, 1);
-		assert_int_equal(violation_count(), before + 1);
+		expect_record(before, cases[i].status);
 	}
 }
 

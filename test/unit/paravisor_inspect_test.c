@@ -85,6 +85,66 @@ static void paths(void **state)
 	}
 }
 
+/* A list of the newest, with and without a number in the path. */
+static void describe_list(void *object, struct inspect *out)
+{
+	unsigned int n = 2;
+
+	(void)object;
+	if (inspect_begin_newest(out, "list", &n)) {
+		inspect_u64(out, "n", n);
+		if (inspect_begin(out, "7")) {
+			inspect_u64(out, "x", 1);
+			inspect_end(out);
+		}
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "plain")) {
+		inspect_u64(out, "7", 2);
+		inspect_end(out);
+	}
+}
+
+static void newest(void **state)
+{
+	static struct inspect_entry entry = { "lists", describe_list, NULL,
+					      NULL };
+	static const struct {
+		const char *path, *json; /* NULL = no such path */
+	} cases[] = {
+		{ "lists/list", "{\"n\":2,\"7\":{\"x\":1}}" },
+		{ "lists/list/0", "{\"n\":0,\"7\":{\"x\":1}}" },
+		{ "lists/list/999999", "{\"n\":999999,\"7\":{\"x\":1}}" },
+		{ "lists/list/7", "{\"n\":7,\"7\":{\"x\":1}}" },
+		{ "lists/list/7/7", "{\"x\":1}" },
+		{ "lists/list/7/7/x", "1" },
+		{ "lists/list/7/n", "7" },
+		{ "lists/list/n", "2" },
+		{ "lists", "{\"list\":{\"n\":2,\"7\":{\"x\":1}},"
+			   "\"plain\":{\"7\":2}}" },
+		{ "lists/plain/7", "2" },
+		{ "lists/list/7/", NULL },
+		{ "lists/list/1000000", NULL },
+		{ "lists/list/-1", NULL },
+		{ "lists/list/7x", NULL },
+		{ "lists/list/7/8", NULL },
+		{ "lists/7", NULL },
+	};
+	char json[512];
+
+	(void)state;
+	inspect_register(&entry);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int n = inspect_render(cases[i].path, 9, json, sizeof(json));
+
+		if (!cases[i].json)
+			assert_int_equal(n, -ENOENT);
+		else
+			assert_string_equal(n < 0 ? "none" : json,
+					    cases[i].json);
+	}
+}
+
 static void never_half_an_answer(void **state)
 {
 	char json[512];
@@ -101,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths),
 		cmocka_unit_test(never_half_an_answer),
+		cmocka_unit_test(newest),
 	};
 
 	inspect_register(&vp0);

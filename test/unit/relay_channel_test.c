@@ -395,7 +395,7 @@ static void broken_channel_stops_alone(void **state)
 	/* An index that is none, in the ring to the server. */
 	memset(guest_page(w.g, bad.pfn[0]), 0xff, 4);
 	assert_int_equal(guest_signal(&bad), 0);
-	expect_violation(before, "ring index inside the ring");
+	expect_violation(before, "ring.index.range");
 	assert_int_equal(w.a.closed, 1);
 	expect_nothing(w.g);
 	assert_int_equal(guest_signal(&bad), -ENOENT);

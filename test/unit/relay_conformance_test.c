@@ -78,11 +78,10 @@ static void V_04_one_monitor_page_fails(void **state)
 					      &answer, sizeof(answer)), 0);
 		assert_int_equal(answer.supported, 1);
 		assert_int_equal(answer.status, VMBUS_CONNECTION_FAILED);
-		expect_violation(before, "two monitor pages or none");
+		expect_violation(before, "vmbus.monitor-pages");
 		guest_post(g, VMBUS_REQUEST_OFFERS, &request, sizeof(request));
 		expect_nothing(g);
-		expect_violation(before + 1,
-				 "contact comes before other messages");
+		expect_violation(before + 1, "vmbus.message.contact-first");
 	}
 	/* And the client may think again. */
 	assert_int_equal(guest_contact(g, VMBUS_VERSION_IRON, 0, 0), 0);

@@ -77,22 +77,17 @@ static void signals_that_cannot_be(void **state)
 		uint32_t offset; /* of what is wrong */
 		const char *rule;
 	} bad[] = {
-		{ 0x2000, 5, 0, 156, 148,
-		  "connection id of this server and unused" },
-		{ 0x2800, 5, 0, 156, 148,
-		  "connection id of this server and unused" },
-		{ 5, 5, 0, 156, 148,
-		  "connection id of this server and unused" },
-		{ 0x12005, 5, 0, 156, 148,
-		  "connection id of this server and unused" },
-		{ 0x2002, 5, 0, 156, 148,
-		  "connection id of this server and unused" },
-		{ 0x2005, 0, 0, 156, 152, "event flag 1 to 2047" },
-		{ 0x2005, 2048, 0, 156, 152, "event flag 1 to 2047" },
+		{ 0x2000, 5, 0, 156, 148, "vmbus.open.connection" },
+		{ 0x2800, 5, 0, 156, 148, "vmbus.open.connection" },
+		{ 5, 5, 0, 156, 148, "vmbus.open.connection" },
+		{ 0x12005, 5, 0, 156, 148, "vmbus.open.connection" },
+		{ 0x2002, 5, 0, 156, 148, "vmbus.open.connection" },
+		{ 0x2005, 0, 0, 156, 152, "vmbus.open.event-flag" },
+		{ 0x2005, 2048, 0, 156, 152, "vmbus.open.event-flag" },
 		{ 0x2005, 5, VMBUS_OPEN_REDIRECT_INTERRUPT, 156, 154,
-		  "flags agreed on" },
-		{ 0x2005, 5, 0, 155, 155, "message is complete" },
-		{ 0x2005, 5, 0, 148, 148, "message is complete" },
+		  "vmbus.open.flags" },
+		{ 0x2005, 5, 0, 155, 155, "vmbus.message.complete" },
+		{ 0x2005, 5, 0, 148, 148, "vmbus.message.complete" },
 	};
 	struct guest_channel ch, other;
 	struct vmbus_open_result result;
@@ -166,11 +161,11 @@ static void monitor_pages_change(void **state)
 	assert_int_equal(violation_count(), before);
 	assert_int_equal(modify_connection(&w, 0x3000, 0),
 			 VMBUS_CONNECTION_FAILED);
-	expect_violation(before, "two monitor pages or none");
+	expect_violation(before, "vmbus.monitor-pages");
 	/* Who did not ask for it may not do it. */
 	assert_int_equal(guest_contact(w.g, VMBUS_VERSION_COPPER, 0, 0), 0);
 	assert_int_equal(modify_connection(&w, 0, 0), -ENOMSG);
-	expect_violation(before + 1, "message type of an agreed feature");
+	expect_violation(before + 1, "vmbus.message.feature");
 	world_end(&w);
 }
 
@@ -217,9 +212,9 @@ static void a_paused_client_hears_nothing(void **state)
 	expect_echo(&ch, 1);
 	before = violation_count();
 	assert_int_equal(guest_close(&ch), 0);
-	expect_violation(before, "resume comes before other messages");
+	expect_violation(before, "vmbus.message.paused");
 	say(&w, VMBUS_PAUSE);
-	expect_violation(before + 1, "resume comes before other messages");
+	expect_violation(before + 1, "vmbus.message.paused");
 	expect_nothing(w.g);
 	expect_echo(&ch, 2);
 
@@ -229,7 +224,7 @@ static void a_paused_client_hears_nothing(void **state)
 				      sizeof(offer)), 0);
 	assert_int_equal(le32_to_cpu(offer.channel), 3);
 	say(&w, VMBUS_RESUME);
-	expect_violation(before + 2, "connection is paused");
+	expect_violation(before + 2, "vmbus.resume.not-paused");
 	assert_int_equal(guest_shut(&ch), 0);
 	vmbus_revoke(&c.dev);
 	world_end(&w);

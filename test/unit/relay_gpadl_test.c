@@ -92,35 +92,31 @@ static void bad_ranges(void **state)
 		uint32_t offset;
 		const char *rule;
 	} bad[] = {
-		{ 0, 2, { RANGE(1, 0), 0 }, 18, "GPADL has a range" },
-		{ 1, 0, { 0 }, 16, "GPADL range has a page" },
-		{ 1, 1, { RANGE(1, 0) }, 16, "GPADL range has a page" },
-		{ 2, 3, { RANGE(1, 0), 0, 0 }, 16, "GPADL range has a page" },
-		{ 0xffff, 8, { 0 }, 16, "GPADL range has a page" },
-		{ 1, 2, { RANGE(0, 0), 0 }, 0, "GPADL range not empty" },
-		{ 1, 2, { RANGE(0, 8), 0 }, 0, "GPADL range not empty" },
-		{ 1, 2, { RANGE(1, 4096), 0 }, 0,
-		  "GPADL range begins in its first page" },
+		{ 0, 2, { RANGE(1, 0), 0 }, 18, "vmbus.gpadl.range-count" },
+		{ 1, 0, { 0 }, 16, "vmbus.gpadl.range-short" },
+		{ 1, 1, { RANGE(1, 0) }, 16, "vmbus.gpadl.range-short" },
+		{ 2, 3, { RANGE(1, 0), 0, 0 }, 16, "vmbus.gpadl.range-short" },
+		{ 0xffff, 8, { 0 }, 16, "vmbus.gpadl.range-short" },
+		{ 1, 2, { RANGE(0, 0), 0 }, 0, "vmbus.gpadl.range-empty" },
+		{ 1, 2, { RANGE(0, 8), 0 }, 0, "vmbus.gpadl.range-empty" },
+		{ 1, 2, { RANGE(1, 4096), 0 }, 0, "vmbus.gpadl.range-offset" },
 		{ 1, 2, { RANGE(1, UINT32_MAX), 0 }, 0,
-		  "GPADL range begins in its first page" },
-		{ 1, 2, { RANGE(4097, 0), 0 }, 0,
-		  "GPADL range has all its pages" },
-		{ 1, 2, { RANGE(4096, 1), 0 }, 0,
-		  "GPADL range has all its pages" },
+		  "vmbus.gpadl.range-offset" },
+		{ 1, 2, { RANGE(4097, 0), 0 }, 0, "vmbus.gpadl.pages-missing" },
+		{ 1, 2, { RANGE(4096, 1), 0 }, 0, "vmbus.gpadl.pages-missing" },
 		{ 1, 2, { RANGE(UINT32_MAX, 4095), 0 }, 0,
-		  "GPADL range has all its pages" },
+		  "vmbus.gpadl.pages-missing" },
 		{ 1, 3, { RANGE(4096, 0), 0, 1 }, 16,
-		  "GPADL ends with its last page" },
+		  "vmbus.gpadl.pages-extra" },
 		{ 2, 4, { RANGE(8193, 0), 0, 1, 2 }, 32,
-		  "GPADL has all its ranges" },
-		{ 1, 2, { RANGE(1, 0), PAGES }, 8, "GPADL page in guest RAM" },
+		  "vmbus.gpadl.ranges-missing" },
+		{ 1, 2, { RANGE(1, 0), PAGES }, 8, "vmbus.gpadl.page" },
 		{ 1, 3, { RANGE(8192, 0), 0, HIGH_PFN + 1 }, 16,
-		  "GPADL page in guest RAM" },
-		{ 1, 2, { RANGE(1, 0), UINT64_MAX }, 8,
-		  "GPADL page in guest RAM" },
+		  "vmbus.gpadl.page" },
+		{ 1, 2, { RANGE(1, 0), UINT64_MAX }, 8, "vmbus.gpadl.page" },
 		/* Its address would wrap to page 1. */
 		{ 1, 2, { RANGE(1, 0), 1ull << 52 | 1 }, 8,
-		  "GPADL page in guest RAM" },
+		  "vmbus.gpadl.page" },
 	};
 	struct guest_memory gm = ram();
 
@@ -218,7 +214,7 @@ static void all_channels_have_limits(void **state)
 					     &gpadl, &refusal), 0);
 	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 16, 1, &gpadl,
 				     &refusal), -ENOSPC);
-	assert_string_equal(refusal.rule, "at most 8192 GPADLs");
+	assert_string_equal(refusal.rule, "vmbus.gpadl.total-count");
 	gpadl_remove(&set[3], gpadl_find(&set[3], 3));
 	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 16, 1, &gpadl,
 				     &refusal), 0);
@@ -231,7 +227,7 @@ static void all_channels_have_limits(void **state)
 					     &gpadl, &refusal), 0);
 	assert_int_equal(gpadl_begin(&set[CHANNELS], 0, 65528, 1, &gpadl,
 				     &refusal), -ENOSPC);
-	assert_string_equal(refusal.rule, "at most 524288 GPADL pages");
+	assert_string_equal(refusal.rule, "vmbus.gpadl.total-pages");
 	assert_in_range(total.words, 1, GPADL_MAX_TOTAL_WORDS);
 	for (unsigned int i = 0; i <= CHANNELS; i++)
 		clear(&set[i]);

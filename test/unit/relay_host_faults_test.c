@@ -161,7 +161,7 @@ static void test_offered_twice(void **state)
 	begin(0);
 	before = violation_count();
 	host_world_say(w, VMBUS_OFFER_CHANNEL, &offer, sizeof(offer));
-	expect_violation(before, "instance offered once");
+	expect_violation(before, "host.offer.twice");
 	expect_nothing(w->g);
 	/* A sub-channel of what is not offered. */
 	offer.instance.b[0] = 9;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/host_relay.c relay/host_bus.c relay/host_bus_post.c relay/host_offer.c relay/host_gpadl.c relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/unit/relay_host_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c */
+/* SOURCES: relay/host_relay.c relay/host_bus.c relay/host_bus_post.c relay/host_offer.c relay/host_gpadl.c relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/unit/relay_host_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/inspect_list.c */
 /*
  * A guest uses the host's devices through the relay; either of them, or the
  * host, then does what it should not, or at a bad time.
@@ -14,8 +14,10 @@
 
 #include <cmocka.h>
 
+#include <pv/inspect.h>
 #include <pv/violation.h>
 
+#include "test/unit/inspect_list.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/relay_host_world.h"
 
@@ -55,6 +57,24 @@ static void test_offers(void **state)
 		assert_int_equal(le32_to_cpu(w->offer[i].channel), i + 1);
 		assert_int_equal(w->offer[i].monitor_allocated, 0);
 	}
+	host_world_end(w);
+}
+
+static void describe(void *object, struct inspect *out)
+{
+	(void)object;
+	host_relay_inspect(w->relay, out);
+}
+
+static void test_names(void **state)
+{
+	static struct inspect_entry entry = { "relay", describe, NULL, NULL };
+
+	(void)state;
+	begin(0);
+	inspect_register(&entry);
+	inspect_list_check("relay", NULL);
+	inspect_list_complete("relay/bus/");
 	host_world_end(w);
 }
 
@@ -644,6 +664,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offers),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_signal_parameters),
 		cmocka_unit_test(test_reopen_and_modify),

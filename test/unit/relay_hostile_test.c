@@ -33,62 +33,60 @@ static void each_mistake_is_recorded_once(void **state)
 		unsigned int answers;
 		const char *rule;
 	} bad[] = {
-		{ 0, 8, { 0 }, 0, "message type for the server" },
-		{ 1, 196, { 0 }, 0, "message type for the server" },
-		{ 2, 12, { 1 }, 0, "message type for the server" },
-		{ 4, 8, { 0 }, 0, "message type for the server" },
-		{ 6, 20, { 1 }, 0, "message type for the server" },
-		{ 10, 20, { 1 }, 0, "message type for the server" },
-		{ 12, 12, { 1 }, 0, "message type for the server" },
-		{ 15, 16, { 1 }, 0, "message type for the server" },
-		{ 17, 8, { 0 }, 0, "message type for the server" },
-		{ 18, 28, { 1 }, 1, "channel not open yet" },
-		{ 18, 28, { 2, 4, 2 }, 1, "VP and SINT exist" },
-		{ 18, 28, { 2, 0, 16 }, 1, "VP and SINT exist" },
-		{ 18, 28, { 2, 0, 2, 77 }, 1,
-		  "ring GPADL complete, of this channel and unused" },
-		{ 18, 27, { 2 }, 0, "message is complete" },
-		{ 19, 19, { 2 }, 0, "message is complete" },
-		{ 19, 20, { 1 }, 1, "channel open, and reserved" },
-		{ 19, 20, { 9 }, 1, "channel is offered" },
-		{ 21, 55, { 1 }, 0, "message is complete" },
-		{ 24, 16, { 1 }, 0, "message type for the server" },
-		{ 25, 24, { 1 }, 0, "message type of an agreed feature" },
-		{ 27, 8, { 0 }, 0, "message type of an agreed feature" },
-		{ 29, 8, { 0 }, 0, "message type of an agreed feature" },
-		{ 30, 8, { 0 }, 0, "message type for the server" },
-		{ UINT32_MAX, 8, { 0 }, 0, "message type for the server" },
-		{ 5, 147, { 1 }, 0, "message is complete" },
-		{ 7, 11, { 1 }, 0, "message is complete" },
-		{ 8, 19, { 1 }, 0, "message is complete" },
-		{ 9, 15, { 1 }, 0, "message is complete" },
-		{ 11, 15, { 1 }, 0, "message is complete" },
-		{ 14, 39, { 1 }, 0, "message is complete" },
-		{ 22, 15, { 1 }, 0, "message is complete" },
-		{ 3, 8, { 0 }, 0, "offers requested once in a connection" },
-		{ 5, 148, { 9 }, 1, "channel is offered" },
-		{ 5, 148, { 0 }, 1, "channel is offered" },
-		{ 5, 148, { 4096 }, 1, "channel is offered" },
-		{ 7, 12, { UINT32_MAX }, 0, "channel is offered" },
-		{ 8, 28, { 9, 1 }, 1, "channel is offered" },
-		{ 11, 16, { 9, 1 }, 1, "channel is offered" },
-		{ 13, 12, { 9 }, 0, "channel is offered" },
-		{ 22, 16, { 9, 0 }, 1, "channel is offered" },
-		{ 7, 12, { 2 }, 0, "channel open, and not reserved" },
-		{ 13, 12, { 1 }, 0, "channel closed or rescinded" },
-		{ 22, 16, { 2, 0 }, 1, "channel open, with interrupts" },
-		{ 8, 28, { 1, 1, 0x00000010 }, 1, "GPADL has a range" },
-		{ 8, 28, { 1, 1, 0x00010011 }, 1,
-		  "GPADL length multiple of 8" },
+		{ 0, 8, { 0 }, 0, "vmbus.message.type" },
+		{ 1, 196, { 0 }, 0, "vmbus.message.type" },
+		{ 2, 12, { 1 }, 0, "vmbus.message.type" },
+		{ 4, 8, { 0 }, 0, "vmbus.message.type" },
+		{ 6, 20, { 1 }, 0, "vmbus.message.type" },
+		{ 10, 20, { 1 }, 0, "vmbus.message.type" },
+		{ 12, 12, { 1 }, 0, "vmbus.message.type" },
+		{ 15, 16, { 1 }, 0, "vmbus.message.type" },
+		{ 17, 8, { 0 }, 0, "vmbus.message.type" },
+		{ 18, 28, { 1 }, 1, "vmbus.open.twice" },
+		{ 18, 28, { 2, 4, 2 }, 1, "vmbus.reserved.target" },
+		{ 18, 28, { 2, 0, 16 }, 1, "vmbus.reserved.target" },
+		{ 18, 28, { 2, 0, 2, 77 }, 1, "vmbus.open.gpadl" },
+		{ 18, 27, { 2 }, 0, "vmbus.message.complete" },
+		{ 19, 19, { 2 }, 0, "vmbus.message.complete" },
+		{ 19, 20, { 1 }, 1, "vmbus.close-reserved.not-open" },
+		{ 19, 20, { 9 }, 1, "vmbus.channel" },
+		{ 21, 55, { 1 }, 0, "vmbus.message.complete" },
+		{ 24, 16, { 1 }, 0, "vmbus.message.type" },
+		{ 25, 24, { 1 }, 0, "vmbus.message.feature" },
+		{ 27, 8, { 0 }, 0, "vmbus.message.feature" },
+		{ 29, 8, { 0 }, 0, "vmbus.message.feature" },
+		{ 30, 8, { 0 }, 0, "vmbus.message.type" },
+		{ UINT32_MAX, 8, { 0 }, 0, "vmbus.message.type" },
+		{ 5, 147, { 1 }, 0, "vmbus.message.complete" },
+		{ 7, 11, { 1 }, 0, "vmbus.message.complete" },
+		{ 8, 19, { 1 }, 0, "vmbus.message.complete" },
+		{ 9, 15, { 1 }, 0, "vmbus.message.complete" },
+		{ 11, 15, { 1 }, 0, "vmbus.message.complete" },
+		{ 14, 39, { 1 }, 0, "vmbus.message.complete" },
+		{ 22, 15, { 1 }, 0, "vmbus.message.complete" },
+		{ 3, 8, { 0 }, 0, "vmbus.offers.twice" },
+		{ 5, 148, { 9 }, 1, "vmbus.channel" },
+		{ 5, 148, { 0 }, 1, "vmbus.channel" },
+		{ 5, 148, { 4096 }, 1, "vmbus.channel" },
+		{ 7, 12, { UINT32_MAX }, 0, "vmbus.channel" },
+		{ 8, 28, { 9, 1 }, 1, "vmbus.channel" },
+		{ 11, 16, { 9, 1 }, 1, "vmbus.channel" },
+		{ 13, 12, { 9 }, 0, "vmbus.channel" },
+		{ 22, 16, { 9, 0 }, 1, "vmbus.channel" },
+		{ 7, 12, { 2 }, 0, "vmbus.close.not-open" },
+		{ 13, 12, { 1 }, 0, "vmbus.release.open" },
+		{ 22, 16, { 2, 0 }, 1, "vmbus.modify.not-open" },
+		{ 8, 28, { 1, 1, 0x00000010 }, 1, "vmbus.gpadl.range-count" },
+		{ 8, 28, { 1, 1, 0x00010011 }, 1, "vmbus.gpadl.length" },
 		{ 8, 36, { 1, 1, 0x00010010, 4096, 0, 99999 }, 1,
-		  "GPADL page in guest RAM" },
-		{ 9, 24, { 0, 42 }, 0, "GPADL was begun and is incomplete" },
-		{ 11, 16, { 1, 42 }, 1, "GPADL exists on this channel" },
+		  "vmbus.gpadl.page" },
+		{ 9, 24, { 0, 42 }, 0, "vmbus.gpadl-body.unknown" },
+		{ 11, 16, { 1, 42 }, 1, "vmbus.gpadl-teardown.unknown" },
 		{ 8, 20, { 1, 43, 0x00010010 }, 0, NULL },
-		{ 9, 16, { 0, 43 }, 0, "GPADL body has words" },
+		{ 9, 16, { 0, 43 }, 0, "vmbus.gpadl-body.empty" },
 		{ 8, 20, { 2, 43, 0x00010010 }, 1,
-		  "GPADL id not used by another incomplete one" },
-		{ 11, 16, { 1, 43 }, 1, "GPADL complete" },
+		  "vmbus.gpadl.id-incomplete" },
+		{ 11, 16, { 1, 43 }, 1, "vmbus.gpadl-teardown.incomplete" },
 	};
 	struct guest_channel ch;
 	struct world w;
@@ -114,7 +112,7 @@ static void each_mistake_is_recorded_once(void **state)
 		uint8_t message[8];
 
 		assert_int_equal(guest_post(w.g, 3, message, size), 0);
-		expect_violation(before, "message has a header");
+		expect_violation(before, "vmbus.message.header");
 	}
 	guest_shut(&ch);
 	world_end(&w);
@@ -130,9 +128,9 @@ static void messages_have_their_versions(void **state)
 	(void)state;
 	world_begin(&w, VMBUS_VERSION_WIN8_1);
 	guest_post(w.g, VMBUS_MODIFY_CHANNEL, message, 16);
-	expect_violation(before, "message type of the agreed version");
+	expect_violation(before, "vmbus.message.version");
 	guest_post(w.g, VMBUS_TL_CONNECT_REQUEST, message, 40);
-	expect_violation(before + 1, "message type of the agreed version");
+	expect_violation(before + 1, "vmbus.message.version");
 	expect_nothing(w.g);
 	/* 4.0 has the question, but no word for the answer. */
 	assert_int_equal(guest_contact(w.g, VMBUS_VERSION_WIN10, 0, 0), 0);

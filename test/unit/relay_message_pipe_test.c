@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/message_pipe.c relay/ring.c paravisor/guest_memory.c paravisor/log.c */
+/* SOURCES: relay/message_pipe.c relay/ring.c paravisor/guest_memory.c paravisor/violation.c paravisor/log.c */
 /* Message pipes: two ends on two real rings, and ends that break the rules. */
 #include <errno.h>
 #include <setjmp.h>

@@ -26,19 +26,26 @@
 
 static uint8_t bytes[8192];
 
+static void expect_record(uint64_t before, const char *rule)
+{
+	struct violation v;
+
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.object, "netvsp");
+	assert_string_equal(v.rule, rule);
+}
+
 static void expect_refused(struct nic_machine *m, uint64_t before,
 			   const char *rule)
 {
 	struct got_completion completion;
-	struct violation v;
 
 	nic_pump(m, 0);
 	assert_true(nvs_completed(m, m->transaction, &completion));
 	assert_int_equal(le32_to_cpu(completion.message.complete.status),
 			 NVS_STATUS_FAILURE);
-	assert_int_equal(violation_count(), before + 1);
-	assert_int_equal(violation_get(before + 1, &v), 0);
-	assert_string_equal(v.rule, rule);
+	expect_record(before, rule);
 }
 
 static void up(struct nic_machine *m)
@@ -191,28 +198,26 @@ static void messages(void **state)
 		before = violation_count();
 		message.type = cpu_to_le32(types[i]);
 		nvs_send(&m, 0, &message, NULL);
-		expect_refused(&m, before,
-			       "message of the version agreed on");
+		expect_refused(&m, before, "netvsp.message.type");
 	}
 	message.type = cpu_to_le32(NVS_SEND_RECEIVE_BUFFER);
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "one buffer of a kind");
+	expect_refused(&m, before, "netvsp.buffer.twice");
 	message.type = cpu_to_le32(NVS_NDIS_CONFIG);
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before,
-		       "configured once, before the receive buffer");
+	expect_refused(&m, before, "netvsp.config.order");
 	message.type = cpu_to_le32(NVS_SWITCH_DATA_PATH);
 	message.data_path.active = cpu_to_le32(1);
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "data path that is there");
+	expect_refused(&m, before, "netvsp.data-path");
 	/* Too short for any. */
 	before = violation_count();
 	assert_int_equal(guest_send(&m.ch[0], RING_PACKET_INBAND, 1,
 				    ++m.transaction, NULL, 0, &message, 8), 0);
-	expect_refused(&m, before, "packet holds a message");
+	expect_refused(&m, before, "netvsp.packet.message");
 	down(&m);
 	/* A buffer that is none, and revoking what is not there. */
 	nic_create(&m, 2, 1, 0, NIC_RING_PAGES);
@@ -221,11 +226,11 @@ static void messages(void **state)
 	message.buffer.gpadl = cpu_to_le32(m.ch[0].gpadl + 77);
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "GPADL of one range of whole pages");
+	expect_refused(&m, before, "netvsp.buffer.gpadl");
 	message.type = cpu_to_le32(NVS_REVOKE_RECEIVE_BUFFER);
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "buffer is there");
+	expect_refused(&m, before, "netvsp.buffer.none");
 	nic_up(&m, 0, 0);
 	down(&m);
 }
@@ -278,47 +283,47 @@ static void places(void **state)
 		memcpy(list.bytes, &direct, sizeof(direct));
 		before = violation_count();
 		nvs_send(&m, 0, &nvs, &list);
-		expect_refused(&m, before, "page list has all its ranges");
+		expect_refused(&m, before, "netvsp.data.ranges");
 	}
 	list_begin(&list);
 	list_add(&list, m.scratch[0], 4096, 100);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list);
-	expect_refused(&m, before, "range begins in its first page");
+	expect_refused(&m, before, "netvsp.data.offset");
 	list_begin(&list);
 	list_add(&list, m.scratch[0], 0, 0xffffffff);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list);
-	expect_refused(&m, before, "range has all its page numbers");
+	expect_refused(&m, before, "netvsp.data.page-numbers");
 	list_begin(&list);
 	list_add(&list, m.scratch[0], 4000, 97);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list);
-	expect_refused(&m, before, "range has all its page numbers");
+	expect_refused(&m, before, "netvsp.data.page-numbers");
 	list_begin(&list);
 	list_add(&list, 4096, 0, 100); /* behind the last page */
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list);
-	expect_refused(&m, before, "page is guest RAM");
+	expect_refused(&m, before, "netvsp.data.page");
 	list_begin(&list);
 	list_add(&list, UINT64_MAX, 0, 100);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list);
-	expect_refused(&m, before, "page is guest RAM");
+	expect_refused(&m, before, "netvsp.data.page");
 	list_begin(&list);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, &list); /* no range, no bytes */
-	expect_refused(&m, before, "RNDIS packet is complete");
+	expect_refused(&m, before, "rndis.packet.complete");
 	nvs.rndis.section = cpu_to_le32(10);
 	nvs.rndis.section_size = cpu_to_le32(100);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, NULL);
-	expect_refused(&m, before, "section of the send buffer");
+	expect_refused(&m, before, "netvsp.section.index");
 	nvs.rndis.section = cpu_to_le32(9);
 	nvs.rndis.section_size = cpu_to_le32(6145);
 	before = violation_count();
 	nvs_send(&m, 0, &nvs, NULL);
-	expect_refused(&m, before, "section holds the data");
+	expect_refused(&m, before, "netvsp.section.size");
 	down(&m);
 }
 
@@ -330,45 +335,41 @@ static void frames(void **state)
 		uint32_t value;
 		const char *rule;
 	} cases[] = {
-		{ 0, 2, "RNDIS packets on the data path" },
-		{ 1, 43, "RNDIS packet is complete" },
-		{ 1, 0xffffffff, "RNDIS packet is complete" },
-		{ 2, 35, "data behind the header, in the message" },
-		{ 2, 0xfffffff8, "data behind the header, in the message" },
-		{ 3, 101, "data behind the header, in the message" },
-		{ 3, 0xffffffff, "data behind the header, in the message" },
-		{ 3, 13, "frame has an Ethernet header" },
-		{ 3, 0, "frame has an Ethernet header" },
-		{ 5, 1, "no out-of-band data, no VC" },
-		{ 6, 1, "no out-of-band data, no VC" },
-		{ 7, 35, "information behind the header, in the message" },
-		{ 7, 0xfffffff0,
-		  "information behind the header, in the message" },
-		{ 8, 0xffffffff,
-		  "information behind the header, in the message" },
-		{ 8, 20, "information is complete" },
-		{ 9, 1, "no out-of-band data, no VC" },
-		{ 11, 11, "information is complete" },
-		{ 11, 17, "information is complete" },
-		{ 13, 17, "information is complete" },
+		{ 0, 2, "rndis.packet.type" },
+		{ 1, 43, "rndis.packet.complete" },
+		{ 1, 0xffffffff, "rndis.packet.complete" },
+		{ 2, 35, "rndis.packet.data" },
+		{ 2, 0xfffffff8, "rndis.packet.data" },
+		{ 3, 101, "rndis.packet.data" },
+		{ 3, 0xffffffff, "rndis.packet.data" },
+		{ 3, 13, "rndis.frame.header" },
+		{ 3, 0, "rndis.frame.header" },
+		{ 5, 1, "rndis.packet.out-of-band" },
+		{ 6, 1, "rndis.packet.out-of-band" },
+		{ 7, 35, "rndis.packet.information" },
+		{ 7, 0xfffffff0, "rndis.packet.information" },
+		{ 8, 0xffffffff, "rndis.packet.information" },
+		{ 8, 20, "rndis.information.complete" },
+		{ 9, 1, "rndis.packet.out-of-band" },
+		{ 11, 11, "rndis.information.complete" },
+		{ 11, 17, "rndis.information.complete" },
+		{ 13, 17, "rndis.information.complete" },
 	};
 	static const struct {
 		uint32_t type, value;
 		const char *rule;
 	} ppis[] = {
-		{ RNDIS_PPI_LSO, 1000, "segmentation of version 2" },
-		{ RNDIS_PPI_LSO, 1u << 30 | 47,
-		  "segments of 48 to 65535 bytes" },
-		{ RNDIS_PPI_LSO, 1u << 30 | 0xfffff,
-		  "segments of 48 to 65535 bytes" },
+		{ RNDIS_PPI_LSO, 1000, "rndis.lso.version" },
+		{ RNDIS_PPI_LSO, 1u << 30 | 47, "rndis.lso.segment" },
+		{ RNDIS_PPI_LSO, 1u << 30 | 0xfffff, "rndis.lso.segment" },
 		{ RNDIS_PPI_LSO, 1u << 30 | 1000 | 90u << 20,
-		  "TCP or UDP header in the frame" },
+		  "rndis.checksum.header" },
 		{ RNDIS_PPI_LSO, 1u << 30 | 1000 | 34u << 20,
-		  "TCP header, and data behind it" },
+		  "rndis.lso.header" },
 		{ RNDIS_PPI_CHECKSUM, RNDIS_TX_TCP | RNDIS_TX_IP4,
-		  "TCP or UDP header in the frame" },
+		  "rndis.checksum.header" },
 		{ RNDIS_PPI_CHECKSUM, RNDIS_TX_UDP | RNDIS_TX_IP6 | 20 << 16,
-		  "TCP or UDP header in the frame" },
+		  "rndis.checksum.header" },
 	};
 	struct nic_ppi ppi = { RNDIS_PPI_CHECKSUM, 0 };
 	struct nic_machine m;
@@ -404,7 +405,7 @@ static void frames(void **state)
 	size = rndis_frame(bytes, frame, 3000, NULL, 0, 0);
 	before = violation_count();
 	nic_send_pages(&m, 0, bytes, size, 0, 0);
-	expect_refused(&m, before, "frame not above the maximum");
+	expect_refused(&m, before, "rndis.frame.maximum");
 	down(&m);
 }
 
@@ -431,13 +432,13 @@ static void order(void **state)
 	nic_create(&m, 2, 2, 0, NIC_RING_PAGES);
 	assert_int_equal(nvs_init(&m, NVS_VERSION_61), 1);
 	nic_send_pages(&m, 0, bytes, size, 0, 0);
-	expect_refused(&m, before, "frames after RNDIS was initialized");
+	expect_refused(&m, before, "netvsp.packet.early");
 	nic_up(&m, 0, 0);
 	nic_round_trip(&m, 0, 100);
 	assert_int_equal(rndis_send(&m, &halt, sizeof(halt), 0), 1);
 	before = violation_count();
 	nic_send_pages(&m, 0, bytes, size, 0, 0);
-	expect_refused(&m, before, "frames after RNDIS was initialized");
+	expect_refused(&m, before, "netvsp.packet.early");
 	rndis_initialize(&m);
 	rndis_filter(&m, RNDIS_FILTER_DIRECTED);
 	size = rndis_frame(bytes, frame, 65, NULL, 0, 0);
@@ -454,6 +455,31 @@ static void order(void **state)
 	down(&m);
 }
 
+/* A completion of what was never sent, and a packet of a type that no client
+ * has: the first is recorded alone, the second stops the channel. */
+static void strange_packets(void **state)
+{
+	struct nvs_message done = {
+		.type = cpu_to_le32(NVS_RNDIS_PACKET_COMPLETE),
+	};
+	struct nic_machine m;
+	uint64_t before;
+
+	(void)state;
+	up(&m);
+	before = violation_count();
+	assert_int_equal(guest_send(&m.ch[0], RING_PACKET_COMPLETION, 0,
+				    0x123456, NULL, 0, &done, 8), 0);
+	expect_record(before, "netvsp.completion");
+	nic_round_trip(&m, 0, 100);
+	before = violation_count();
+	assert_int_equal(guest_send(&m.ch[0], RING_PACKET_TRANSFER_PAGES, 0,
+				    1, NULL, 0, &done, 8), 0);
+	expect_record(before, "netvsp.packet.type");
+	nic_shut(&m);
+	nic_destroy(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -464,6 +490,7 @@ int main(void)
 		cmocka_unit_test(places),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(order),
+		cmocka_unit_test(strange_packets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

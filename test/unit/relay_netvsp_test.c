@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
+/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c test/unit/inspect_list.c */
 /*
  * A synthetic NIC as a guest sees it, through VMBus and its rings: the
  * negotiation, frames both ways, offloads, and what it asks of the adapter.
@@ -17,6 +17,7 @@
 #include <pv/inspect.h>
 #include <pv/violation.h>
 
+#include "test/unit/inspect_list.h"
 #include "test/unit/netvsp_guest.h"
 #include "test/unit/reactor_inline.h"
 
@@ -557,6 +558,8 @@ static void inspected(void **state)
 	assert_int_equal(inspected_value("netvsp/loopback/tx_frames"), 1);
 	assert_int_equal(inspected_value("netvsp/loopback/queues"), 1);
 	assert_int_equal(inspected_value("netvsp/slots"), 512);
+	inspect_list_check("netvsp", "vmbus/channels/1");
+	inspect_list_complete("vmbus/channels/<n>/loopback/");
 	nic_shut(&m);
 	nic_destroy(&m);
 }

@@ -54,23 +54,23 @@ static void reserved_channels_are_polled(void **state)
 	/* What is for other channels is not for this one. */
 	before = violation_count();
 	assert_int_equal(guest_close(&ch), 0);
-	expect_violation(before, "channel open, and not reserved");
+	expect_violation(before, "vmbus.close.not-open");
 	guest_pages(w.g, &pfn, 1);
 	assert_int_equal(guest_gpadl_create(w.g, 1, &pfn, 1, &gpadl), -EPROTO);
-	expect_violation(before + 1, "channel not open as a reserved one");
+	expect_violation(before + 1, "vmbus.gpadl.reserved");
 	guest_post(w.g, VMBUS_MODIFY_CHANNEL, &modify, sizeof(modify));
 	assert_int_equal(guest_expect(w.g, VMBUS_MODIFY_CHANNEL_RESPONSE,
 				      &response, sizeof(response)), 0);
 	assert_int_not_equal(le32_to_cpu(response.status), 0);
-	expect_violation(before + 2, "channel open, with interrupts");
+	expect_violation(before + 2, "vmbus.modify.not-open");
 	assert_int_equal(guest_open_reserved(&ch, DUMP_VP, DUMP_SINT),
 			 -EPROTO);
-	expect_violation(before + 3, "channel not open yet");
+	expect_violation(before + 3, "vmbus.open.twice");
 	expect_echo(&ch, 2);
 
 	assert_int_equal(guest_close_reserved(&ch, 3, 7), 0);
 	assert_int_equal(guest_close_reserved(&ch, 3, 7), 0);
-	expect_violation(before + 4, "channel open, and reserved");
+	expect_violation(before + 4, "vmbus.close-reserved.not-open");
 	/* Nowhere to answer to: where other messages go. */
 	assert_int_equal(guest_close_reserved(&ch, 3, 16), -EBADMSG);
 	w.g->nr_inbox = 0;

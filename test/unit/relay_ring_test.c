@@ -390,19 +390,19 @@ static void broken_packets_are_found(void **state)
 		uint32_t in;
 		const char *rule;
 	} bad[] = {
-		{ 2, 2, 8, "packet has descriptor and footer" },
-		{ 2, 2, 16, "packet has descriptor and footer" },
-		{ 0, 2, 64, "packet offset behind its descriptor" },
-		{ 1, 2, 64, "packet offset behind its descriptor" },
-		{ 3, 2, 64, "packet length not below its offset" },
-		{ 0xffff, 2, 64, "packet length not below its offset" },
-		{ 2, 8, 64, "packet and footer within the ring's data" },
-		{ 2, 0xffff, 64, "packet and footer within the ring's data" },
-		{ 2, 3, 24, "packet and footer within the ring's data" },
-		{ 2, 33, 512, "packet not above the device's maximum" },
-		{ 2, 2, 4096, "ring index inside the ring" },
-		{ 2, 2, UINT32_MAX, "ring index inside the ring" },
-		{ 2, 2, 25, "ring index multiple of 8" },
+		{ 2, 2, 8, "ring.packet.short" },
+		{ 2, 2, 16, "ring.packet.short" },
+		{ 0, 2, 64, "ring.packet.offset" },
+		{ 1, 2, 64, "ring.packet.offset" },
+		{ 3, 2, 64, "ring.packet.length" },
+		{ 0xffff, 2, 64, "ring.packet.length" },
+		{ 2, 8, 64, "ring.packet.beyond" },
+		{ 2, 0xffff, 64, "ring.packet.beyond" },
+		{ 2, 3, 24, "ring.packet.beyond" },
+		{ 2, 33, 512, "ring.packet.size" },
+		{ 2, 2, 4096, "ring.index.range" },
+		{ 2, 2, UINT32_MAX, "ring.index.range" },
+		{ 2, 2, 25, "ring.index.aligned" },
 	};
 
 	(void)state;
@@ -465,7 +465,7 @@ static void indexes_only_move_forward(void **state)
 	expect_packet(p, 8, 1);	   /* was loaded already */
 	assert_int_equal(ring_read(&p->server, p->buffer, sizeof(p->buffer),
 				   &packet), -EPROTO);
-	assert_string_equal(p->server.broken, "ring index moves forward only");
+	assert_string_equal(p->server.broken, "ring.index.backwards");
 	assert_false(ring_read_end(&p->server, &more));
 	pair_destroy(p);
 
@@ -476,8 +476,7 @@ static void indexes_only_move_forward(void **state)
 	poke(&p->down, RING_OUT, 72);
 	assert_int_equal(ring_write(&p->server, 6, 0, 0, NULL, 0, "x", 1), 0);
 	assert_false(ring_write_end(&p->server));
-	assert_string_equal(p->server.broken,
-			    "ring read index within what was written");
+	assert_string_equal(p->server.broken, "ring.read-index");
 	pair_destroy(p);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/serial_client.c relay/serial_server.c paravisor/log.c */
+/* SOURCES: relay/serial_client.c relay/serial_server.c paravisor/violation.c paravisor/log.c */
 /*
  * VMBus serial ports: a client and a server back to back, over a pipe of
  * chosen depth, and each alone against a peer that breaks the rules.
@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <pv/violation.h>
 
 #include "relay/serial.h"
 #include "stderr_capture.h"
@@ -345,32 +347,45 @@ static void version_is_refused(void **state)
 	assert_int_equal(client.state, SERIAL_CLIENT_GONE);
 }
 
+/* One record, of this port and this rule. */
+static void expect_record(uint64_t before, const char *rule)
+{
+	struct violation v;
+
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.object, "com1");
+	assert_string_equal(v.rule, rule);
+}
+
 static void hostile_server(void **state)
 {
 	static const struct {
 		const char *bytes;
 		size_t size;
+		const char *rule;
 	} bad[] = {
-		{ "", 0 },
-		{ "\1\4\1", 3 },	/* no whole header */
-		{ "\2\4\1\0", 4 },	/* header version 2 */
-		{ "\1\3\1\0\1", 5 },	/* version answer, short */
-		{ "\1\3\1\0\1\0", 6 },	/* a second one */
-		{ "\1\3\2\0\5\0hello", 11 }, /* data, short */
-		{ "\1\3\7\0", 4 },	/* an answer to nothing */
-		{ "\1\1\2\0", 4 },	/* our own kind */
-		{ "\1\0\0\0", 4 },
+		{ "", 0, "serial.message.header" },
+		{ "\1\4\1", 3, "serial.message.header" },
+		{ "\2\4\1\0", 4, "serial.message.header" }, /* version 2 */
+		{ "\1\3\1\0\1", 5, "serial.version.answer" }, /* short */
+		{ "\1\3\1\0\1\0", 6, "serial.version.answer" }, /* again */
+		{ "\1\3\2\0\5\0hello", 11, "serial.data.answer" },
+		{ "\1\3\7\0", 4, "serial.message.type" }, /* not asked */
+		{ "\1\1\2\0", 4, "serial.message.type" }, /* our own kind */
+		{ "\1\0\0\0", 4, "serial.message.type" },
 	};
 	uint8_t rx[70] = { 1, 3, 2, 0, 65 };
+	uint64_t before;
 
 	(void)state;
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		setup(NULL);
 		serial_client_start(&client, &up);
 		run();
-		capture_stderr();
+		before = violation_count();
 		to_client(bad[i].bytes, bad[i].size);
-		assert_true(is_one_line(captured_stderr()));
+		expect_record(before, bad[i].rule);
 		assert_int_equal(client.state, SERIAL_CLIENT_GONE);
 		assert_int_equal(client.count.refused, 1);
 		to_client(bad[i].bytes, bad[i].size); /* and never again */
@@ -406,13 +421,13 @@ static void hostile_server(void **state)
 static void hostile_client(void **state)
 {
 	uint8_t tx[70] = { 1, 1, 2, 0, 65 };
+	uint64_t before = violation_count();
 
 	(void)state;
 	/* Before the version. */
 	tx[4] = 1;
-	capture_stderr();
 	to_server(tx, sizeof(tx));
-	assert_true(is_one_line(captured_stderr()));
+	expect_record(before, "serial.data.notification");
 	assert_true(server.gone);
 	assert_int_equal(back.nr_taken, 0);
 	/* Longer than it may be; cut short; two at once. */
@@ -425,15 +440,15 @@ static void hostile_client(void **state)
 		if (kind == 2)
 			to_server(tx, sizeof(tx));
 		assert_false(server.gone);
-		capture_stderr();
+		before = violation_count();
 		to_server(tx, kind == 1 ? 69 : 70);
-		assert_true(is_one_line(captured_stderr()));
+		expect_record(before, "serial.data.notification");
 		assert_true(server.gone);
 	}
 	setup(NULL);
-	capture_stderr();
+	before = violation_count();
 	to_server("\1\2\2\0", 4); /* data before the version */
-	captured_stderr();
+	expect_record(before, "serial.message.type");
 	assert_true(server.gone);
 }
 

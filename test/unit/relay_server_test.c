@@ -116,7 +116,7 @@ static void V_06_features_are_masked(void **state)
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact,
 		   sizeof(contact.contact));
 	expect_nothing(g);
-	expect_violation(before, "client id is there");
+	expect_violation(before, "vmbus.contact.client-id");
 	guest_driver_destroy(g);
 }
 
@@ -139,23 +139,23 @@ static void contacts_that_cannot_be(void **state)
 				      sizeof(response)), 0);
 	assert_int_equal(response.supported, 1);
 	assert_int_equal(response.status, VMBUS_CONNECTION_FAILED);
-	expect_violation(before, "two monitor pages or none");
+	expect_violation(before, "vmbus.monitor-pages");
 	guest_post(g, VMBUS_REQUEST_OFFERS, &request, sizeof(request));
 	expect_nothing(g);
-	expect_violation(before + 1, "contact comes before other messages");
+	expect_violation(before + 1, "vmbus.message.contact-first");
 
 	contact.monitor_in = cpu_to_le64(0);
 	contact.vp = cpu_to_le32(2);
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact, sizeof(contact));
 	assert_true(guest_take(g, &got));
 	assert_int_equal(got.vp, 0);
-	expect_violation(before + 2, "VP exists");
+	expect_violation(before + 2, "vmbus.vp");
 
 	contact.vp = cpu_to_le32(0);
 	contact.vtl = 2;
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact, sizeof(contact));
 	expect_nothing(g);
-	expect_violation(before + 3, "VTL of this server");
+	expect_violation(before + 3, "vmbus.contact.vtl");
 
 	contact.vtl = 0;
 	contact.sint = 5;
@@ -163,7 +163,7 @@ static void contacts_that_cannot_be(void **state)
 	assert_true(guest_take(g, &got));
 	assert_int_equal(got.sint, 5);
 	assert_int_equal(got.payload[8], 0);
-	expect_violation(before + 4, "SINT is 2");
+	expect_violation(before + 4, "vmbus.contact.sint");
 	contact.sint = 200;
 	guest_post(g, VMBUS_INITIATE_CONTACT, &contact, sizeof(contact));
 	assert_true(guest_take(g, &got));
@@ -323,7 +323,7 @@ static void V_07_offers_are_complete_and_stable(void **state)
 	}
 	guest_post(g, VMBUS_REQUEST_OFFERS, &request, sizeof(request));
 	expect_nothing(g);
-	expect_violation(before, "offers requested once in a connection");
+	expect_violation(before, "vmbus.offers.twice");
 	for (unsigned int i = 0; i < 3; i++)
 		vmbus_revoke(&echo[i].dev);
 	guest_driver_destroy(g);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/storvsp_lun.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
+/* SOURCES: relay/storvsp.c relay/storvsp_channel.c relay/storvsp_srb.c relay/storvsp_lun.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c test/unit/inspect_list.c */
 /*
  * A SCSI controller as a guest sees it, through VMBus and its rings: the
  * negotiation, SRBs with data, back-pressure, closing, and guests that break
@@ -16,9 +16,11 @@
 #include <cmocka.h>
 
 #include <pv/inspect.h>
+#include <pv/inspect.h>
 #include <pv/violation.h>
 
 #include "relay/ring_reg.h"
+#include "test/unit/inspect_list.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/storvsp_guest.h"
 
@@ -251,11 +253,31 @@ static void reservation_conflict(void **state)
 	machine_destroy(&m);
 }
 
+/* One record more than `before`, with this rule. */
+static void expect_record(uint64_t before, const char *rule)
+{
+	struct violation v;
+
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.object, "storvsp");
+	assert_string_equal(v.rule, rule);
+}
+
 /* SRBs whose words do not fit together: an answer and a violation each; the
  * channel lives. */
 static void bad_srbs(void **state)
 {
 	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	static const char *const rule[16] = {
+		"storvsp.srb.cdb", "storvsp.srb.cdb", "storvsp.srb.data-in",
+		"storvsp.srb.size", "storvsp.srb.size", "storvsp.srb.no-data",
+		"storvsp.data.ranges", "storvsp.data.ranges",
+		"storvsp.data.ranges", "storvsp.data.length",
+		"storvsp.data.page-numbers", "storvsp.data.page-numbers",
+		"storvsp.data.offset", "storvsp.data.page",
+		"storvsp.data.page", "storvsp.data.page",
+	};
 	struct vstor_packet packet, good;
 	struct page_list list, pages;
 	uint64_t pfn[2], no_ram = 1ull << 40, wraps = UINT64_MAX;
@@ -292,14 +314,17 @@ static void bad_srbs(void **state)
 		violations = violation_count();
 		ask_srb(&m, &packet, &list);
 		expect_srb(&m, VSTOR_SRB_INVALID_REQUEST, 0);
-		assert_int_equal(violation_count(), violations + 1);
+		expect_record(violations, rule[i]);
 		ask_srb(&m, &good, &pages);
 		expect_srb(&m, VSTOR_SRB_SUCCESS, 4096);
 	}
 	/* Data without a list, and too short for an SRB. */
+	violations = violation_count();
 	assert_int_equal(ask(&m, &good, PACKET), 0xc0000185);
 	expect_srb(&m, VSTOR_SRB_INVALID_REQUEST, 0);
+	expect_record(violations, "storvsp.data.pages");
 	assert_int_equal(ask(&m, &good, 40), 0xc000000d);
+	expect_record(violations + 1, "storvsp.packet.srb");
 	assert_int_equal(m.reply_size, 40);
 	/* A short packet's CDB ends in zeroes, not in what was there before. */
 	packet = srb(0, VSTOR_DATA_NONE, 0, (const uint8_t[6]){ 0 }, 6);
@@ -314,6 +339,12 @@ static void bad_srbs(void **state)
 /* What is no request of the protocol ends the channel; another one works on. */
 static void bad_packets(void **state)
 {
+	static const char *const rule[8] = {
+		"storvsp.packet.completion", "storvsp.packet.type",
+		"storvsp.packet.type", "storvsp.packet.header",
+		"storvsp.operation.type", "storvsp.operation.type",
+		"storvsp.operation.type", "storvsp.operation.type",
+	};
 	struct vstor_packet packet;
 	struct machine m;
 	uint64_t transaction, violations;
@@ -342,7 +373,7 @@ static void bad_packets(void **state)
 		assert_int_equal(guest_send(&m.ch, type, flags, 99, NULL, 0,
 					    &packet, size), 0);
 		assert_int_equal(receive(&m, &m.ch, &transaction), -EAGAIN);
-		assert_true(violation_count() > violations);
+		expect_record(violations, rule[i]);
 		/* Nobody listens any more, but the client can close, and open
 		 * again. */
 		assert_int_equal(guest_shut(&m.ch), 0);
@@ -637,6 +668,33 @@ static void violation_under_way(void **state)
 	machine_destroy(&m);
 }
 
+static void describe_vmbus(void *object, struct inspect *out)
+{
+	struct machine *m = *(struct machine **)object;
+
+	vmbus_server_inspect(m->g->server, out);
+}
+
+/* The whole of VMBus with a controller on it, in inspect. */
+static void names(void **state)
+{
+	static struct machine *shown;
+	static struct inspect_entry entry = { "vmbus", describe_vmbus, &shown,
+					      NULL };
+	struct machine m;
+
+	(void)state;
+	machine_create(&m, 64, 0, RING_PAGES);
+	negotiate(&m);
+	shown = &m;
+	inspect_register(&entry);
+	inspect_list_check("vmbus", NULL);
+	inspect_list_complete("vmbus/channels/<n>/lun<n>/");
+	inspect_list_complete("vmbus/channels/<n>/channel<n>/lun<n>/");
+	assert_int_equal(guest_shut(&m.ch), 0);
+	machine_destroy(&m);
+}
+
 static void bad_settings(void **state)
 {
 	static const struct {
@@ -699,6 +757,7 @@ int main(void)
 		cmocka_unit_test(one_signal_per_batch),
 		cmocka_unit_test(V_14_close_under_way),
 		cmocka_unit_test(violation_under_way),
+		cmocka_unit_test(names),
 		cmocka_unit_test(bad_settings),
 	};
 

@@ -41,6 +41,32 @@ bool inspect_begin(struct inspect *out, const char *name);
 void inspect_end(struct inspect *out);
 
 /*
+ * A child that lists the newest of many. *n is how many are listed when
+ * nobody says; a path may say another number behind the child's name:
+ * "vp0/trace" or "vp0/trace/100", and "vp0/trace/100/4711/rip" below that.
+ * The number is not part of the answer.
+ */
+bool inspect_begin_newest(struct inspect *out, const char *name,
+			  unsigned int *n);
+
+/*
+ * A path that can be updated: something is done, and `path` describes what came
+ * of it. The function runs on the thread that serves requests, which is no
+ * reactor's: it may wait, with a deadline, and asks reactors for what is theirs.
+ * NULL, or what is wrong with `value`. `entry` is owned by the caller.
+ */
+struct inspect_updater {
+	const char *path;
+	const char *(*update)(void *object, const char *value);
+	void *object;
+	struct inspect_updater *next;
+};
+void inspect_updater_register(struct inspect_updater *entry);
+
+/* 0; -ENOENT: nothing to update there; -EINVAL with *error. */
+int inspect_update(const char *path, const char *value, const char **error);
+
+/*
  * Renders `path` (names joined by '/', "" = all) to `depth` levels as one line
  * of JSON without a newline. Returns the length, -ENOENT when no such path
  * exists, -ENOSPC when it does not fit into `size` bytes.
