@@ -206,6 +206,19 @@ static void com_gone(void *opaque)
 	bus_unlock(&self.chipset.bus);
 }
 
+static void take_serial(struct daemon *d, const struct settings *settings)
+{
+	_Static_assert((int)CHIPSET_COMS == (int)SETTINGS_COMS, "the ports");
+	bus_lock(&d->chipset.bus);
+	for (unsigned int i = 0; i < CHIPSET_COMS; i++) {
+		serial_client_transmit_only(&d->com[i].client,
+					    settings->com[i].transmit_only);
+		chipset_com_wait(&d->chipset, i,
+				 settings->com[i].wait_for_rts);
+	}
+	bus_unlock(&d->chipset.bus);
+}
+
 /* The guest's end is reported when its last words are out. */
 static void com_busy(void *opaque, bool busy)
 {
@@ -269,6 +282,7 @@ static void *update_thread(void *opaque)
 		ret = storage_apply(d->storage, settings, error);
 	if (!ret) {
 		take_log_levels(settings);
+		take_serial(d, settings);
 		log_info("new settings hold");
 	}
 	free(settings);
@@ -417,6 +431,7 @@ static void start_chipset(struct daemon *d)
 	chipset_init(&d->chipset, &chipset_ops, d, &d->com[0].client.tty,
 		     &d->com[1].client.tty);
 	chipset_inspect_register(&d->chipset);
+	take_serial(d, &d->settings);
 	d->partition.bus = &d->chipset.bus;
 	for (unsigned int i = 0; i < CHIPSET_COMS; i++)
 		start_com(d, i);

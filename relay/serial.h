@@ -28,6 +28,7 @@
 struct serial_counters {
 	uint64_t bytes_out, bytes_in; /* guest to host, host to guest */
 	uint64_t bytes_lost;	      /* written while nobody listens */
+	uint64_t bytes_refused;	      /* of the host, transmit-only */
 	uint64_t messages_out, messages_in;
 	uint64_t refused; /* messages that broke the protocol */
 };
@@ -51,6 +52,7 @@ struct serial_client {
 	bool front_waits;	   /* the tty was full: room() is owed */
 	bool rx_offered;	   /* the host has bytes for us */
 	bool rx_asked;		   /* waits for the GET_RX_DATA response */
+	bool transmit_only;
 	/* Optional: the guest's bytes are not all out, or now they are; on
 	 * changes. Set after init. */
 	void (*busy)(void *opaque, bool busy);
@@ -71,6 +73,11 @@ void serial_client_start(struct serial_client *client,
 			 struct message_pipe *pipe);
 /* There is no such device on this host: output is taken and forgotten. */
 void serial_client_absent(struct serial_client *client);
+
+/* With `only` the guest gets no byte of the host's: none is asked for, and what
+ * was on its way is dropped and counted. The host keeps what it has. Off after
+ * init. */
+void serial_client_transmit_only(struct serial_client *client, bool only);
 
 struct serial_server {
 	struct pipe_user user;

@@ -14,7 +14,8 @@
  *	in:	RX_DATA_AVAILABLE -> GET_RX_DATA -> (wait) -> response
  *		-> in[] -> UART; the next GET_RX_DATA when in[] is empty
  *
- * So there is at most one piece of 64 bytes on the way in each direction. In
+ * So there is at most one piece of 64 bytes on the way in each direction. A
+ * client that only transmits never asks for a piece. In
  * GONE it takes and forgets what the guest writes: a guest must not hang on a
  * console that nobody can read.
  *
@@ -123,7 +124,8 @@ static void client_fetch(struct serial_client *client)
 						 SERIAL_GET_RX_DATA);
 
 	if (client->state != SERIAL_CLIENT_UP || !client->rx_offered ||
-	    client->rx_asked || client->in_at < client->in_len)
+	    client->rx_asked || client->transmit_only ||
+	    client->in_at < client->in_len)
 		return;
 	if (client_send(client, &request, sizeof(request)))
 		client->rx_asked = true;
@@ -215,6 +217,10 @@ static void client_received_data(struct serial_client *client,
 	}
 	client->rx_asked = false;
 	client->rx_offered = rx.more;
+	if (client->transmit_only) {
+		client->count.bytes_refused += rx.length;
+		return;
+	}
 	memcpy(client->in, rx.data, rx.length);
 	client->in_at = 0;
 	client->in_len = rx.length;
@@ -308,6 +314,17 @@ void serial_client_start(struct serial_client *client,
 {
 	client->pipe = pipe;
 	client_ask_version(client);
+}
+
+void serial_client_transmit_only(struct serial_client *client, bool only)
+{
+	client->transmit_only = only;
+	if (only) {
+		client->count.bytes_refused += client->in_len - client->in_at;
+		client->in_at = client->in_len = 0;
+	} else {
+		client_fetch(client);
+	}
 }
 
 void serial_client_absent(struct serial_client *client)

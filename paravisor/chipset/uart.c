@@ -13,7 +13,8 @@
  * FIFO is filled only as far as there is room: bytes wait in the tty. A
  * receiver overrun is therefore possible in loopback only, and a transmitted
  * byte is lost only when a driver writes without THRE or resets a FIFO that
- * is not empty; both are counted.
+ * is not empty; both are counted. An owner may want bytes to wait in the tty
+ * until a driver has opened the port, too: wait_for_rts.
  *
  * The THRE interrupt is a latch, not a level (data sheet, 8.6.5):
  *
@@ -128,13 +129,27 @@ static void tx_flush(struct uart *uart)
 	uart->thre_pending = true;
 }
 
+/* What the other end sees of DTR and RTS: nothing while looped. */
+static uint8_t modem_outputs(const struct uart *uart)
+{
+	return looped(uart) ? 0 : uart->mcr & (MCR_DTR | MCR_RTS);
+}
+
+/* May bytes come in? */
+static bool receives(const struct uart *uart)
+{
+	return !looped(uart) &&
+	       (!uart->wait_for_rts ||
+		modem_outputs(uart) == (MCR_DTR | MCR_RTS));
+}
+
 static void rx_fill(struct uart *uart)
 {
 	uint8_t bytes[UART_FIFO_SIZE];
 	unsigned int room = fifo_capacity(uart);
 	size_t n;
 
-	if (looped(uart) || uart->rx.count >= room)
+	if (!receives(uart) || uart->rx.count >= room)
 		return;
 	room -= uart->rx.count;
 	n = uart->tty->back->read(uart->tty, bytes, room);
@@ -248,12 +263,6 @@ static void update_msr(struct uart *uart)
 	if (changed & MSR_DCD)
 		uart->msr |= MSR_DDCD;
 	uart->msr = lines | (uart->msr & MSR_CHANGES);
-}
-
-/* What the other end sees of DTR and RTS: nothing while looped. */
-static uint8_t modem_outputs(const struct uart *uart)
-{
-	return looped(uart) ? 0 : uart->mcr & (MCR_DTR | MCR_RTS);
 }
 
 static void tell_modem(struct uart *uart)
@@ -418,6 +427,13 @@ void uart_reset(struct uart *uart)
 	uart->thre_pending = false;
 	if (before)
 		tell_modem(uart);
+	rx_fill(uart);
+	update_irq(uart);
+}
+
+void uart_wait_for_rts(struct uart *uart, bool wait)
+{
+	uart->wait_for_rts = wait;
 	rx_fill(uart);
 	update_irq(uart);
 }

@@ -380,6 +380,39 @@ static void modem_outputs_reach_the_line(void **state)
 	assert_int_equal(line.rts, 0);
 }
 
+/* What comes before the driver has opened the port waits, in order. */
+static void input_waits_for_dtr_and_rts(void **state)
+{
+	static const uint8_t one_line[] = { 0, MCR_DTR, MCR_RTS,
+					    MCR_LOOP | MCR_DTR | MCR_RTS };
+	struct uart *u = *state;
+
+	uart_wait_for_rts(u, true);
+	uart_write(u, UART_IER, IER_RDA);
+	give("early", 5);
+	for (unsigned int i = 0; i < sizeof(one_line); i++) {
+		uart_write(u, UART_MCR, one_line[i]);
+		assert_false(uart_read(u, UART_LSR) & LSR_DR);
+		assert_false(line.irq);
+		assert_int_equal(line.given_at, 0);
+	}
+	uart_write(u, UART_MCR, MCR_DTR | MCR_RTS);
+	assert_true(line.irq);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(uart_read(u, UART_RBR), "early"[i]);
+	/* Closed and reset, it waits again. */
+	uart_write(u, UART_MCR, 0);
+	give("more", 4);
+	assert_false(line.irq);
+	uart_write(u, UART_MCR, MCR_DTR | MCR_RTS);
+	assert_int_equal(uart_read(u, UART_RBR), 'm');
+	uart_reset(u);
+	give("last", 4);
+	assert_false(uart_read(u, UART_LSR) & LSR_DR);
+	uart_wait_for_rts(u, false);
+	assert_true(uart_read(u, UART_LSR) & LSR_DR);
+}
+
 static void interrupt_priorities(void **state)
 {
 	static const uint8_t order[] = { IIR_RLS, IIR_RDA, IIR_THRE,
@@ -460,6 +493,7 @@ int main(void)
 		TEST(loopback_overruns),
 		TEST(looped_modem_lines),
 		TEST(modem_outputs_reach_the_line),
+		TEST(input_waits_for_dtr_and_rts),
 		TEST(interrupt_priorities),
 		TEST(fifo_resets),
 		TEST(reset_keeps_the_line),

@@ -288,6 +288,46 @@ static void guest_is_slow(void **state)
 	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
 }
 
+/* Nothing of the host's comes in, all of the guest's goes out. */
+static void transmit_only(void **state)
+{
+	uint8_t in[200], byte;
+
+	(void)state;
+	memset(in, 'k', sizeof(in));
+	serial_client_transmit_only(&client, true);
+	serial_client_start(&client, &up);
+	run();
+	give(in, sizeof(in));
+	run();
+	assert_int_equal(front.nr_got, 0);
+	assert_int_equal(back.left, sizeof(in)); /* not even asked for */
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client_write("still", 5), 5);
+	run();
+	assert_memory_equal(back.taken, "still", 5);
+
+	/* Off: what the host has kept comes; on again, and a piece that was on
+	 * its way or not read is dropped. */
+	serial_client_transmit_only(&client, false);
+	run();
+	assert_int_equal(front.nr_got, sizeof(in));
+	front.reads = false;
+	give(in, 100);
+	run();
+	assert_int_equal(back.left, 100 - 64);
+	serial_client_transmit_only(&client, true);
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client.count.bytes_refused, 64);
+	serial_client_transmit_only(&client, false);
+	assert_true(deliver(&up)); /* the question; the answer is on its way */
+	serial_client_transmit_only(&client, true);
+	run();
+	assert_int_equal(client.count.bytes_refused, 100);
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client.state, SERIAL_CLIENT_UP);
+}
+
 static void host_without_the_port(void **state)
 {
 	(void)state;
@@ -474,6 +514,7 @@ int main(void)
 		cmocka_unit_test_setup(exact_piece, setup),
 		cmocka_unit_test_setup(host_is_slow, setup),
 		cmocka_unit_test_setup(guest_is_slow, setup),
+		cmocka_unit_test_setup(transmit_only, setup),
 		cmocka_unit_test_setup(host_without_the_port, setup),
 		cmocka_unit_test_setup(channel_is_taken_back, setup),
 		cmocka_unit_test_setup(version_is_refused, setup),
