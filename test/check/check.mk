@@ -80,7 +80,7 @@ define unit_rule
 build/unit/$(notdir $(1:.c=)): $(call object,unit,$(call unit_sources,$(1)))
 	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=address$$(comma)undefined \
 		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -Wl$$(comma)--as-needed \
-		-lcmocka -lslirp)
+		-lcmocka -lslirp -ledit)
 build/check/unit/$(notdir $(1:.c=)).ok: build/unit/$(notdir $(1:.c=)) run-again
 	@rm -f $$@
 	$$(call step,TEST,timeout 120 $$< && touch $$@)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/control.c test/vmm/commands.c test/vmm/device_option.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
+/* SOURCES: test/vmm/control.c test/vmm/commands.c test/vmm/command_arguments.c test/vmm/request.c test/vmm/device_option.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /* SOURCES: test/vmm/unix_listen.c paravisor/log.c */
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 
 #include "stderr_capture.h"
 #include "test/vmm/commands.h"
+#include "test/vmm/control.h"
 #include "test/vmm/loop.h"
 
 #define DEADLINE_MS 10000
@@ -214,7 +215,7 @@ static int set_up(void **state)
 	quits = 0;
 	loop = loop_create();
 	settings_done = NULL;
-	control = control_open(path, loop, commands, &target);
+	control = control_open(path, loop, command_run, &target);
 	if (!control || pthread_create(&thread, NULL, run, loop))
 		return -1;
 	fd = connect_client();
@@ -262,8 +263,8 @@ static void answers(void **state)
 		  "{\"id\":1,\"ok\":{\"n\":7}}" },
 		{ "{\"cmd\":\"stats\",\"args\":{},\"id\":\"a\\\"b\"}",
 		  "{\"id\":\"a\\\"b\",\"ok\":{\"n\":7}}" },
-		{ "{\"id\":2,\"cmd\":\"pause\"}",
-		  "{\"id\":2,\"error\":\"pause: not supported yet\"}" },
+		{ "{\"id\":2,\"cmd\":\"fault\"}",
+		  "{\"id\":2,\"error\":\"fault: not supported yet\"}" },
 		{ "{\"id\":3,\"cmd\":\"fly\"}",
 		  "{\"id\":3,\"error\":\"cmd: unknown command\"}" },
 		{ "{\"id\":3,\"cmd\":\"stats\",\"args\":[]}",
@@ -358,7 +359,7 @@ static void a_path_in_use_is_one_line(void **state)
 
 	(void)state;
 	capture_stderr();
-	assert_null(control_open(path, loop, commands, &target));
+	assert_null(control_open(path, loop, command_run, &target));
 	said = captured_stderr();
 	assert_true(is_one_line(said));
 	assert_non_null(strstr(said, "vmm: --control "));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: test/vmm/options.c test/vmm/device_option.c */
-/* SOURCES: test/vmm/serial_spec.c */
+/* SOURCES: test/vmm/serial_spec.c test/vmm/commands.c test/vmm/command_arguments.c test/vmm/request.c test/vmm/json.c */
 
 #include <errno.h>
 #include <setjmp.h>
