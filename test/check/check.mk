@@ -113,6 +113,12 @@ build/check/conformance.ok: test/check/conformance test/check/conformance.list \
 		$(unit_tests)
 	$(call step,ROWS,$^ && touch $@)
 
+# --- The control socket of vmm: its schema says what it does -------------------
+
+build/check/control_schema.ok: test/check/control_schema \
+		test/vmm/control.schema.json build/unit/vmm_control_test
+	$(call step,SCHEMA,$^ && touch $@)
+
 # --- Fuzz targets: what they found once must not be found again ---------------
 
 include test/fuzz/fuzz.mk
@@ -125,7 +131,8 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach f,$(checked),build/obj/$(call kind,$(f))/$(f:.c=.o):/) \
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
-	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/
+	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
+	build/check/control_schema.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

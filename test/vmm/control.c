@@ -147,11 +147,31 @@ static void answer(struct request *of, const char *ok, const char *error)
 
 /* ---- requests ---- */
 
+/* False: answered, with the name of a member that nobody knows. */
+static bool check_members(struct request *request, struct json_span line)
+{
+	struct json_span name, value = { 0 };
+
+	while (json_next(line, &name, &value)) {
+		if (json_is_string(name, "id") ||
+		    json_is_string(name, "cmd") ||
+		    json_is_string(name, "args"))
+			continue;
+		request_error(request, "%.*s: unknown member",
+			      name.len > 34 ? 32 : (int)name.len - 2,
+			      name.at + 1);
+		return false;
+	}
+	return true;
+}
+
 static void run_line(struct control *control, struct request *request,
 		     struct json_span line)
 {
 	struct json_span name, args = { "{}", 2 };
 
+	if (!check_members(request, line))
+		return;
 	if (!json_member(line, "cmd", &name))
 		request_error(request, "cmd is missing");
 	else if (json_member(line, "args", &args) && *args.at != '{')
