@@ -199,9 +199,9 @@ static void talk(struct command_console *console, const char *ok)
 		return;
 	}
 	if (console->terminal) {
+		terminal_raw();
 		fputs("connected; Ctrl-] ends\n", console->out);
 		fflush(console->out);
-		terminal_raw();
 	}
 	vsock_session_run(&session, fd);
 	if (console->terminal) {
