@@ -39,6 +39,8 @@ struct uart {
 	bool overrun;	   /* LSR bit 1 */
 	bool irq_level;
 	bool wait_for_rts; /* see uart_wait_for_rts() */
+	uint8_t rx_burst;  /* bytes read since the driver saw none */
+	bool rx_hidden;	   /* the next read of IIR does not tell of any */
 	struct uart_fifo rx;
 	struct uart_fifo tx; /* bytes the tty has not taken yet */
 

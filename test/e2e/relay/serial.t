@@ -54,14 +54,14 @@ case_both() {
 	serial_start job=both
 	head -c 8192 /dev/urandom >"$case_dir/to1"
 	head -c 8192 /dev/urandom >"$case_dir/to2"
-	expect '^serial: go' 90 "$com1"
+	expect '^serial: go$' 90 "$com1"
 	# The host does not read for 5 s, nor does the guest.
 	kill -STOP "${client[@]}"
 	cat "$case_dir/to1" >&"${keys[1]}"
 	cat "$case_dir/to2" >&"${keys[2]}"
 	sleep $((5 * PACE))
 	kill -CONT "${client[@]}"
-	expect '^serial: received' 60 "$com1"
+	expect '^serial: received [0-9a-f]{64} [0-9a-f]{64}$' 60 "$com1"
 	sent=$(sed -nE 's/^serial: sends (.*)/\1/p' "$com1")
 	received=$(sed -nE 's/^serial: received (.*)/\1/p' "$com1")
 	[ "$received" = "$(sum <"$case_dir/to1") $(sum <"$case_dir/to2")" ] ||
@@ -103,10 +103,10 @@ case_held() {
 		echo 'typed in vain' >&"${keys[1]}"
 		sleep 1
 	done
-	expect '^serial: got' 60 "$com1"
-	says "$com1" '^serial: got 0 bytes' 1
-	expect '^serial: late' 90 "$com1"
-	says "$com1" "^serial: late $(sum <"$case_dir/to2")" 1
+	expect '^serial: got [0-9]+ bytes$' 60 "$com1"
+	says "$com1" '^serial: got 0 bytes$' 1
+	expect '^serial: late [0-9a-f]{64}$' 90 "$com1"
+	says "$com1" "^serial: late $(sum <"$case_dir/to2")\$" 1
 	vmm_end 0 30
 }
 
