@@ -75,7 +75,7 @@ case_both() {
 	echo root >&"${keys[2]}"
 	expect 'Password: ' 20 "$com2"
 	echo opensesame >&"${keys[2]}"
-	expect '# $' 20 "$com2"
+	expect '~ # ' 20 "$com2"
 	# shellcheck disable=SC2016 # for the guest's shell
 	echo 'echo $((6*7))-$(whoami)-there; exit' >&"${keys[2]}"
 	expect '42-root-there' 20 "$com2"
