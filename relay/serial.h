@@ -58,6 +58,14 @@ struct serial_client {
 	void (*busy)(void *opaque, bool busy);
 	void *busy_opaque;
 	bool was_busy;
+	/* Optional, set after init: rests between pieces for the guest. rest()
+	 * asks its owner for a serial_client_rested() at that time, ns of
+	 * now(). */
+	uint64_t (*now)(void);
+	void (*rest)(void *opaque, uint64_t until);
+	void *rest_opaque;
+	bool resting;
+	uint64_t in_since; /* when the piece in in[] came */
 	uint32_t out_head, out_tail; /* free running, into out[] */
 	uint8_t out[SERIAL_CLIENT_BUFFER];
 	uint8_t in[SERIAL_DATA_MAX];
@@ -73,6 +81,9 @@ void serial_client_start(struct serial_client *client,
 			 struct message_pipe *pipe);
 /* There is no such device on this host: output is taken and forgotten. */
 void serial_client_absent(struct serial_client *client);
+
+/* The rest that was asked for is over. */
+void serial_client_rested(struct serial_client *client);
 
 /* With `only` the guest gets no byte of the host's: none is asked for, and what
  * was on its way is dropped and counted. The host keeps what it has. Off after
