@@ -75,6 +75,10 @@ struct host_pipe {
 struct com_port {
 	struct serial_client client;
 	struct host_pipe host;
+	/* From com_rest() to com_rested(). */
+	struct reactor_call rest_call;
+	struct reactor_timer rest_timer;
+	uint64_t rest_until;
 };
 
 struct image {
@@ -207,6 +211,51 @@ static void com_gone(void *opaque)
 	bus_unlock(&self.chipset.bus);
 }
 
+static void take_serial(struct daemon *d, const struct settings *settings)
+{
+	_Static_assert((int)CHIPSET_COMS == (int)SETTINGS_COMS, "the ports");
+	bus_lock(&d->chipset.bus);
+	for (unsigned int i = 0; i < CHIPSET_COMS; i++) {
+		serial_client_transmit_only(&d->com[i].client,
+					    settings->com[i].transmit_only);
+		chipset_com_wait(&d->chipset, i,
+				 settings->com[i].wait_for_rts);
+	}
+	bus_unlock(&d->chipset.bus);
+}
+
+/* By whichever VP reads: only its own thread arms a reactor's timers. */
+static void com_rest(void *opaque, uint64_t until)
+{
+	struct com_port *com = opaque;
+
+	com->rest_until = until;
+	reactor_post(self.partition.vp[0].reactor, &com->rest_call);
+}
+
+static void com_rest_begins(struct reactor_call *call)
+{
+	struct com_port *com = (struct com_port *)((char *)call -
+		offsetof(struct com_port, rest_call));
+	uint64_t until;
+
+	bus_lock(&self.chipset.bus);
+	until = com->rest_until;
+	bus_unlock(&self.chipset.bus);
+	reactor_timer_arm(self.partition.vp[0].reactor, &com->rest_timer,
+			  until);
+}
+
+static void com_rested(struct reactor_timer *timer)
+{
+	struct com_port *com = (struct com_port *)((char *)timer -
+		offsetof(struct com_port, rest_timer));
+
+	bus_lock(&self.chipset.bus);
+	serial_client_rested(&com->client);
+	bus_unlock(&self.chipset.bus);
+}
+
 /* The guest's end is reported when its last words are out. */
 static void com_busy(void *opaque, bool busy)
 {
@@ -270,6 +319,7 @@ static void *update_thread(void *opaque)
 		ret = storage_apply(d->storage, settings, error);
 	if (!ret) {
 		take_log_levels(settings);
+		take_serial(d, settings);
 		log_info("new settings hold");
 	}
 	free(settings);
@@ -414,10 +464,16 @@ static void start_chipset(struct daemon *d)
 		serial_client_init(&d->com[i].client, name[i]);
 		d->com[i].client.busy = com_busy;
 		d->com[i].client.busy_opaque = &d->com[i];
+		d->com[i].client.now = reactor_now;
+		d->com[i].client.rest = com_rest;
+		d->com[i].client.rest_opaque = &d->com[i];
+		d->com[i].rest_call.fn = com_rest_begins;
+		d->com[i].rest_timer.fn = com_rested;
 	}
 	chipset_init(&d->chipset, &chipset_ops, d, &d->com[0].client.tty,
 		     &d->com[1].client.tty);
 	chipset_inspect_register(&d->chipset);
+	take_serial(d, &d->settings);
 	d->partition.bus = &d->chipset.bus;
 	for (unsigned int i = 0; i < CHIPSET_COMS; i++)
 		start_com(d, i);

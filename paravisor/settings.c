@@ -46,11 +46,51 @@ static int top_nics(struct json_parse *p, yyjson_val *value, void *to)
 			       to);
 }
 
+static int com_transmit_only(struct json_parse *p, yyjson_val *value, void *to)
+{
+	struct settings_com *com = to;
+
+	return json_read_bool(p, value, &com->transmit_only);
+}
+
+static int com_wait_for_rts(struct json_parse *p, yyjson_val *value, void *to)
+{
+	struct settings_com *com = to;
+
+	return json_read_bool(p, value, &com->wait_for_rts);
+}
+
+static int read_com(struct json_parse *p, yyjson_val *value,
+		    struct settings_com *com)
+{
+	static const struct json_key keys[] = {
+		{ "transmit_only", false, com_transmit_only },
+		{ "wait_for_rts", false, com_wait_for_rts },
+		{ NULL, false, NULL },
+	};
+
+	return json_read_object(p, value, keys, com);
+}
+
+static int serial_com1(struct json_parse *p, yyjson_val *value, void *to)
+{
+	return read_com(p, value, &((struct settings *)to)->com[0]);
+}
+
+static int serial_com2(struct json_parse *p, yyjson_val *value, void *to)
+{
+	return read_com(p, value, &((struct settings *)to)->com[1]);
+}
+
 static int top_serial(struct json_parse *p, yyjson_val *value, void *to)
 {
-	static const struct json_key none[] = { { NULL, false, NULL } };
+	static const struct json_key keys[] = {
+		{ "com1", false, serial_com1 },
+		{ "com2", false, serial_com2 },
+		{ NULL, false, NULL },
+	};
 
-	return json_read_object(p, value, none, to);
+	return json_read_object(p, value, keys, to);
 }
 
 static int rule_instance(struct json_parse *p, yyjson_val *value, void *to)

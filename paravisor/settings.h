@@ -35,7 +35,11 @@
  *			{ "tap": { "name": text of 1-15 bytes } }
  *			{ "loopback": {} }
  *	  } ],
- *	  "serial": {},
+ *	  "serial": { "com1", "com2": {
+ *		"transmit_only": false, whether the guest gets nothing that
+ *			comes from the host,
+ *		"wait_for_rts": false, whether that waits until the guest
+ *			raises DTR and RTS } },
  *	  "vmbus": { "filter": [ { "instance": GUID of a device of the host's bus
  *			for VTL0, where the host has one,
  *		"action": "relay" (so is what is not listed), "intercept" or
@@ -78,6 +82,7 @@
 #define SETTINGS_MAX_CHUNK_KIB 1024
 #define SETTINGS_ERROR_SIZE 256
 #define SETTINGS_MAX_RELAY_RULES 64
+#define SETTINGS_COMS 2
 
 enum settings_relay { SETTINGS_RELAY, SETTINGS_INTERCEPT, SETTINGS_HIDE };
 
@@ -136,6 +141,9 @@ struct settings {
 	struct settings_device device[SETTINGS_MAX_DEVICES];
 	unsigned int nr_nics;
 	struct settings_nic nic[SETTINGS_MAX_NICS];
+	struct settings_com {
+		bool transmit_only, wait_for_rts;
+	} com[SETTINGS_COMS];
 	unsigned int nr_relay_rules;
 	struct settings_relay_rule {
 		struct guid instance;

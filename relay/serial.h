@@ -28,6 +28,7 @@
 struct serial_counters {
 	uint64_t bytes_out, bytes_in; /* guest to host, host to guest */
 	uint64_t bytes_lost;	      /* written while nobody listens */
+	uint64_t bytes_refused;	      /* of the host, transmit-only */
 	uint64_t messages_out, messages_in;
 	uint64_t refused; /* messages that broke the protocol */
 };
@@ -51,11 +52,20 @@ struct serial_client {
 	bool front_waits;	   /* the tty was full: room() is owed */
 	bool rx_offered;	   /* the host has bytes for us */
 	bool rx_asked;		   /* waits for the GET_RX_DATA response */
+	bool transmit_only;
 	/* Optional: the guest's bytes are not all out, or now they are; on
 	 * changes. Set after init. */
 	void (*busy)(void *opaque, bool busy);
 	void *busy_opaque;
 	bool was_busy;
+	/* Optional, set after init: rests between pieces for the guest. rest()
+	 * asks its owner for a serial_client_rested() at that time, ns of
+	 * now(). */
+	uint64_t (*now)(void);
+	void (*rest)(void *opaque, uint64_t until);
+	void *rest_opaque;
+	bool resting;
+	uint64_t in_since; /* when the piece in in[] came */
 	uint32_t out_head, out_tail; /* free running, into out[] */
 	uint8_t out[SERIAL_CLIENT_BUFFER];
 	uint8_t in[SERIAL_DATA_MAX];
@@ -71,6 +81,14 @@ void serial_client_start(struct serial_client *client,
 			 struct message_pipe *pipe);
 /* There is no such device on this host: output is taken and forgotten. */
 void serial_client_absent(struct serial_client *client);
+
+/* The rest that was asked for is over. */
+void serial_client_rested(struct serial_client *client);
+
+/* With `only` the guest gets no byte of the host's: none is asked for, and what
+ * was on its way is dropped and counted. The host keeps what it has. Off after
+ * init. */
+void serial_client_transmit_only(struct serial_client *client, bool only);
 
 struct serial_server {
 	struct pipe_user user;

@@ -14,9 +14,16 @@
  *	in:	RX_DATA_AVAILABLE -> GET_RX_DATA -> (wait) -> response
  *		-> in[] -> UART; the next GET_RX_DATA when in[] is empty
  *
- * So there is at most one piece of 64 bytes on the way in each direction. In
+ * So there is at most one piece of 64 bytes on the way in each direction. A
+ * client that only transmits never asks for a piece. In
  * GONE it takes and forgets what the guest writes: a guest must not hang on a
  * console that nobody can read.
+ *
+ * A guest reads each byte by an exit or two, in the interrupt handler of its
+ * driver, and the host has the next one long before that is done: with nothing
+ * between them a megabyte is one long interrupt, in which that CPU does nothing
+ * else. So after a piece was read the client rests for three times as long as
+ * that took, within bounds: a guest that was not reading was not slow.
  *
  * Threads: one lock for all calls, see serial.h.
  *
@@ -34,6 +41,10 @@
 #include "serial_message.h"
 
 LOG_MODULE("serial");
+
+#define REST_FACTOR 3
+#define REST_MIN_NS 1000000ull
+#define REST_MAX_NS 250000000ull
 
 static struct serial_client *client_of_user(struct pipe_user *user)
 {
@@ -124,7 +135,8 @@ static void client_fetch(struct serial_client *client)
 						 SERIAL_GET_RX_DATA);
 
 	if (client->state != SERIAL_CLIENT_UP || !client->rx_offered ||
-	    client->rx_asked || client->in_at < client->in_len)
+	    client->rx_asked || client->transmit_only || client->resting ||
+	    client->in_at < client->in_len)
 		return;
 	if (client_send(client, &request, sizeof(request)))
 		client->rx_asked = true;
@@ -141,6 +153,23 @@ static void client_ask_version(struct serial_client *client)
 	    !client->version_asked)
 		client->version_asked =
 			client_send(client, &request, sizeof(request));
+}
+
+/* The piece was read. */
+static void client_rest(struct serial_client *client)
+{
+	uint64_t now, ns;
+
+	if (!client->rest)
+		return;
+	now = client->now();
+	ns = REST_FACTOR * (now - client->in_since);
+	if (ns < REST_MIN_NS)
+		ns = REST_MIN_NS;
+	if (ns > REST_MAX_NS)
+		ns = REST_MAX_NS;
+	client->resting = true;
+	client->rest(client->rest_opaque, now + ns);
 }
 
 static size_t client_write(struct tty *tty, const uint8_t *data, size_t len)
@@ -173,6 +202,8 @@ static size_t client_read(struct tty *tty, uint8_t *data, size_t len)
 		len = left;
 	memcpy(data, client->in + client->in_at, len);
 	client->in_at += len;
+	if (len && len == left)
+		client_rest(client);
 	client_fetch(client);
 	return len;
 }
@@ -225,10 +256,16 @@ static void client_received_data(struct serial_client *client,
 	}
 	client->rx_asked = false;
 	client->rx_offered = rx.more;
+	if (client->transmit_only) {
+		client->count.bytes_refused += rx.length;
+		return;
+	}
 	memcpy(client->in, rx.data, rx.length);
 	client->in_at = 0;
 	client->in_len = rx.length;
 	client->count.bytes_in += rx.length;
+	if (client->now)
+		client->in_since = client->now();
 	if (!rx.length)
 		client_fetch(client);
 	else if (client->tty.front)
@@ -318,6 +355,23 @@ void serial_client_start(struct serial_client *client,
 {
 	client->pipe = pipe;
 	client_ask_version(client);
+}
+
+void serial_client_rested(struct serial_client *client)
+{
+	client->resting = false;
+	client_fetch(client);
+}
+
+void serial_client_transmit_only(struct serial_client *client, bool only)
+{
+	client->transmit_only = only;
+	if (only) {
+		client->count.bytes_refused += client->in_len - client->in_at;
+		client->in_at = client->in_len = 0;
+	} else {
+		client_fetch(client);
+	}
 }
 
 void serial_client_absent(struct serial_client *client)

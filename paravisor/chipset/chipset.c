@@ -214,6 +214,12 @@ void chipset_init(struct chipset *cs, const struct chipset_ops *ops,
 		add(cs, BUS_PORT, without_device[i]);
 }
 
+void chipset_com_wait(struct chipset *cs, unsigned int n, bool wait)
+{
+	if (n < CHIPSET_COMS && cs->has_com[n])
+		uart_wait_for_rts(&cs->com[n].uart, wait);
+}
+
 /* The I/O APIC first: what the others then lower must raise nothing. */
 void chipset_reset(struct chipset *cs)
 {
@@ -241,6 +247,7 @@ static void describe(void *object, struct inspect *out)
 		inspect_u64(out, "bytes_out", uart->bytes_out);
 		inspect_u64(out, "bytes_in", uart->bytes_in);
 		inspect_u64(out, "bytes_lost_out", uart->bytes_lost_out);
+		inspect_bool(out, "wait_for_rts", uart->wait_for_rts);
 		inspect_end(out);
 	}
 	inspect_u64(out, "ioapic_asserts", cs->ioapic.asserts);

@@ -58,6 +58,9 @@ struct chipset {
 void chipset_init(struct chipset *cs, const struct chipset_ops *ops,
 		  void *opaque, struct tty *com1, struct tty *com2);
 
+/* uart_wait_for_rts() of a port, if it is there. Under the bus's lock. */
+void chipset_com_wait(struct chipset *cs, unsigned int n, bool wait);
+
 /* Reset of the machine: all devices as at power-up. Takes the lock. No VP
  * runs the guest. */
 void chipset_reset(struct chipset *cs);

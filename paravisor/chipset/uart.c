@@ -13,7 +13,8 @@
  * FIFO is filled only as far as there is room: bytes wait in the tty. A
  * receiver overrun is therefore possible in loopback only, and a transmitted
  * byte is lost only when a driver writes without THRE or resets a FIFO that
- * is not empty; both are counted.
+ * is not empty; both are counted. An owner may want bytes to wait in the tty
+ * until a driver has opened the port, too: wait_for_rts.
  *
  * The THRE interrupt is a latch, not a level (data sheet, 8.6.5):
  *
@@ -26,7 +27,12 @@
  * sixteen bytes costs one edge, not sixteen.
  *
  * Without a bit clock there is no character time-out: data below the trigger
- * level is reported as timed out immediately.
+ * level is reported as timed out immediately. Nor is there a pause between
+ * bytes, which is what ends a driver's interrupt handler: it would read for as
+ * long as somebody sends. So after RX_BURST bytes one read of LSR, and the next
+ * one of IIR, tell of no data, as if the next byte were still on the wire; with
+ * each of them the interrupt comes anew, whichever of them the driver looks at
+ * last.
  *
  * Failure answers: none; every value of every register has a meaning.
  */
@@ -38,6 +44,8 @@
 
 /* A cable is always plugged in and the other end is always on. */
 #define MSR_LINES_CONNECTED (MSR_DCD | MSR_DSR | MSR_CTS)
+/* More than a FIFO, far less than what keeps a CPU from others. */
+#define RX_BURST 64
 /* 9600 baud from a 1.8432 MHz crystal; the value after reset is undefined. */
 #define DIVISOR_AT_RESET 12
 
@@ -76,13 +84,14 @@ static void fifo_clear(struct uart_fifo *fifo)
 
 /* Interrupts. */
 
-static uint8_t interrupt_id(const struct uart *uart)
+/* Without `rx`, as if there were no data. */
+static uint8_t interrupt_id(const struct uart *uart, bool rx)
 {
 	static const uint8_t trigger[] = { 1, 4, 8, 14 };
 
 	if ((uart->ier & IER_RLS) && uart->overrun)
 		return IIR_RLS;
-	if ((uart->ier & IER_RDA) && uart->rx.count) {
+	if (rx && (uart->ier & IER_RDA) && uart->rx.count) {
 		if (!fifos_enabled(uart) ||
 		    uart->rx.count >= trigger[uart->fcr >> FCR_TRIGGER_SHIFT])
 			return IIR_RDA;
@@ -97,13 +106,22 @@ static uint8_t interrupt_id(const struct uart *uart)
 
 static void update_irq(struct uart *uart)
 {
-	bool level = interrupt_id(uart) != IIR_NONE;
+	bool level = interrupt_id(uart, true) != IIR_NONE;
 
 	if (level == uart->irq_level)
 		return;
 	uart->irq_level = level;
 	if (uart->irq)
 		uart->irq(uart->opaque, level);
+}
+
+/* One more edge of an output that stays high. */
+static void renew_irq(struct uart *uart)
+{
+	if (!uart->irq_level || !uart->irq)
+		return;
+	uart->irq(uart->opaque, false);
+	uart->irq(uart->opaque, true);
 }
 
 /* Data. */
@@ -128,13 +146,27 @@ static void tx_flush(struct uart *uart)
 	uart->thre_pending = true;
 }
 
+/* What the other end sees of DTR and RTS: nothing while looped. */
+static uint8_t modem_outputs(const struct uart *uart)
+{
+	return looped(uart) ? 0 : uart->mcr & (MCR_DTR | MCR_RTS);
+}
+
+/* May bytes come in? */
+static bool receives(const struct uart *uart)
+{
+	return !looped(uart) &&
+	       (!uart->wait_for_rts ||
+		modem_outputs(uart) == (MCR_DTR | MCR_RTS));
+}
+
 static void rx_fill(struct uart *uart)
 {
 	uint8_t bytes[UART_FIFO_SIZE];
 	unsigned int room = fifo_capacity(uart);
 	size_t n;
 
-	if (looped(uart) || uart->rx.count >= room)
+	if (!receives(uart) || uart->rx.count >= room)
 		return;
 	room -= uart->rx.count;
 	n = uart->tty->back->read(uart->tty, bytes, room);
@@ -180,6 +212,8 @@ static uint8_t read_rbr(struct uart *uart)
 		return 0;
 	byte = uart->rx.byte[uart->rx.head];
 	fifo_drop(&uart->rx, 1);
+	if (uart->rx_burst < RX_BURST)
+		uart->rx_burst++;
 	if (!uart->rx.count)
 		rx_fill(uart);
 	return byte;
@@ -250,12 +284,6 @@ static void update_msr(struct uart *uart)
 	uart->msr = lines | (uart->msr & MSR_CHANGES);
 }
 
-/* What the other end sees of DTR and RTS: nothing while looped. */
-static uint8_t modem_outputs(const struct uart *uart)
-{
-	return looped(uart) ? 0 : uart->mcr & (MCR_DTR | MCR_RTS);
-}
-
 static void tell_modem(struct uart *uart)
 {
 	uint8_t out = modem_outputs(uart);
@@ -278,8 +306,13 @@ static void write_mcr(struct uart *uart, uint8_t value)
 
 static uint8_t read_iir(struct uart *uart)
 {
-	uint8_t id = interrupt_id(uart);
+	uint8_t id = interrupt_id(uart, !uart->rx_hidden);
 
+	if (uart->rx_hidden)
+		renew_irq(uart);
+	uart->rx_hidden = false;
+	if (id == IIR_NONE)
+		uart->rx_burst = 0;
 	if (id == IIR_THRE)
 		uart->thre_pending = false;
 	return id | (fifos_enabled(uart) ? IIR_FIFOS : 0);
@@ -289,8 +322,16 @@ static uint8_t read_lsr(struct uart *uart)
 {
 	uint8_t lsr = 0;
 
-	if (uart->rx.count)
+	if (!uart->rx.count) {
+		uart->rx_burst = 0;
+	} else if (uart->rx_burst == RX_BURST && uart->ier & IER_RDA &&
+		   !looped(uart)) {
+		uart->rx_burst = 0;
+		uart->rx_hidden = true;
+		renew_irq(uart);
+	} else {
 		lsr |= LSR_DR;
+	}
 	if (uart->overrun)
 		lsr |= LSR_OE;
 	if (!uart->tx.count)
@@ -413,11 +454,20 @@ void uart_reset(struct uart *uart)
 	uart->dlm = 0;
 	uart->msr = MSR_LINES_CONNECTED;
 	uart->overrun = false;
+	uart->rx_burst = 0;
+	uart->rx_hidden = false;
 	fifo_clear(&uart->rx);
 	tx_clear(uart);
 	uart->thre_pending = false;
 	if (before)
 		tell_modem(uart);
+	rx_fill(uart);
+	update_irq(uart);
+}
+
+void uart_wait_for_rts(struct uart *uart, bool wait)
+{
+	uart->wait_for_rts = wait;
 	rx_fill(uart);
 	update_irq(uart);
 }

@@ -80,7 +80,7 @@ define unit_rule
 build/unit/$(notdir $(1:.c=)): $(call object,unit,$(call unit_sources,$(1)))
 	$$(call step,LD,$$(HOST_CC) $$(HOST_LDFLAGS) -fsanitize=address$$(comma)undefined \
 		-o $$@ $$^ $$(call archives,host,$$(HOST_LIBS)) -Wl$$(comma)--as-needed \
-		-lcmocka -lslirp)
+		-lcmocka -lslirp -ledit)
 build/check/unit/$(notdir $(1:.c=)).ok: build/unit/$(notdir $(1:.c=)) run-again
 	@rm -f $$@
 	$$(call step,TEST,timeout 120 $$< && touch $$@)
@@ -126,6 +126,12 @@ build/check/paths.ok: test/check/paths paravisor/inspect.list \
 		$(paravisor_sources)
 	$(call step,PATHS,$^ && touch $@)
 
+# --- The control socket of vmm: its schema says what it does -------------------
+
+build/check/control_schema.ok: test/check/control_schema \
+		test/vmm/control.schema.json build/unit/vmm_control_test
+	$(call step,SCHEMA,$^ && touch $@)
+
 # --- Fuzz targets: what they found once must not be found again ---------------
 
 include test/fuzz/fuzz.mk
@@ -139,7 +145,8 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
-	build/check/rules.ok:/ build/check/paths.ok:/
+	build/check/rules.ok:/ build/check/paths.ok:/ \
+	build/check/control_schema.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

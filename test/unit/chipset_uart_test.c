@@ -380,6 +380,140 @@ static void modem_outputs_reach_the_line(void **state)
 	assert_int_equal(line.rts, 0);
 }
 
+/* A line that always has more: bytes count up. */
+static size_t endless_read(struct tty *tty, uint8_t *data, size_t len)
+{
+	struct line *l = (struct line *)tty;
+
+	for (size_t i = 0; i < len; i++)
+		data[i] = (uint8_t)l->given_at++;
+	return len;
+}
+
+static const struct tty_back_ops endless_ops = { line_write, endless_read,
+						 line_modem };
+
+static uint8_t expected;
+
+static void take_byte(struct uart *u)
+{
+	assert_int_equal(uart_read(u, UART_RBR), expected++);
+}
+
+/* Interrupt handlers as there are; each returns how many bytes it read. */
+
+/* Linux: as long as IIR has a cause, and in it as long as LSR has data. */
+static unsigned int loops_on_iir(struct uart *u)
+{
+	unsigned int n = 0;
+
+	while (uart_read(u, UART_IIR) != (IIR_NONE | IIR_FIFOS) && n < 10000)
+		while (uart_read(u, UART_LSR) & LSR_DR && n < 10000) {
+			take_byte(u);
+			n++;
+		}
+	return n;
+}
+
+/* One look at the cause; or none. */
+static unsigned int loops_on_lsr(struct uart *u)
+{
+	unsigned int n = 0;
+
+	if (uart_read(u, UART_IIR) == (IIR_NONE | IIR_FIFOS))
+		return 0;
+	while (uart_read(u, UART_LSR) & LSR_DR && n < 10000) {
+		take_byte(u);
+		n++;
+	}
+	return n;
+}
+
+static unsigned int knows_no_iir(struct uart *u)
+{
+	unsigned int n = 0;
+
+	while (uart_read(u, UART_LSR) & LSR_DR && n < 10000) {
+		take_byte(u);
+		n++;
+	}
+	return n;
+}
+
+/* Whoever sends faster than a handler reads must not keep it for ever: others
+ * wait for that CPU. It ends after some bytes, and is called again. */
+static void a_handler_ends_though_input_does_not(void **state)
+{
+	static unsigned int (*const handlers[])(struct uart *) = {
+		loops_on_iir, loops_on_lsr, knows_no_iir,
+	};
+	struct uart *u;
+
+	for (size_t i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+		unsigned int total = 0;
+
+		set_up(state);
+		u = *state;
+		expected = 0;
+		line.tty.back = &endless_ops;
+		uart_write(u, UART_FCR, FCR_ENABLE | 3 << FCR_TRIGGER_SHIFT);
+		uart_write(u, UART_IER, IER_RDA);
+		for (unsigned int calls = 0; total < 5000; calls++) {
+			unsigned int edges = line.edges, n;
+
+			assert_true(calls < 1000);
+			n = handlers[i](u);
+			assert_in_range(n, 0, 256);
+			total += n;
+			/* Or nobody would call it again. */
+			assert_true(line.edges > edges);
+		}
+	}
+	/* Who asks for no interrupt is told of every byte at once. */
+	set_up(state);
+	u = *state;
+	expected = 0;
+	line.tty.back = &endless_ops;
+	uart_write(u, UART_FCR, FCR_ENABLE);
+	for (unsigned int n = 0; n < 5000; n++) {
+		assert_true(uart_read(u, UART_LSR) & LSR_DR);
+		take_byte(u);
+	}
+}
+
+/* What comes before the driver has opened the port waits, in order. */
+static void input_waits_for_dtr_and_rts(void **state)
+{
+	static const uint8_t one_line[] = { 0, MCR_DTR, MCR_RTS,
+					    MCR_LOOP | MCR_DTR | MCR_RTS };
+	struct uart *u = *state;
+
+	uart_wait_for_rts(u, true);
+	uart_write(u, UART_IER, IER_RDA);
+	give("early", 5);
+	for (unsigned int i = 0; i < sizeof(one_line); i++) {
+		uart_write(u, UART_MCR, one_line[i]);
+		assert_false(uart_read(u, UART_LSR) & LSR_DR);
+		assert_false(line.irq);
+		assert_int_equal(line.given_at, 0);
+	}
+	uart_write(u, UART_MCR, MCR_DTR | MCR_RTS);
+	assert_true(line.irq);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_int_equal(uart_read(u, UART_RBR), "early"[i]);
+	/* Closed and reset, it waits again. */
+	uart_write(u, UART_MCR, 0);
+	give("more", 4);
+	assert_false(line.irq);
+	uart_write(u, UART_MCR, MCR_DTR | MCR_RTS);
+	assert_int_equal(uart_read(u, UART_RBR), 'm');
+	uart_reset(u);
+	give("last", 4);
+	assert_false(uart_read(u, UART_LSR) & LSR_DR);
+	uart_wait_for_rts(u, false);
+	assert_true(uart_read(u, UART_LSR) & LSR_DR);
+}
+
 static void interrupt_priorities(void **state)
 {
 	static const uint8_t order[] = { IIR_RLS, IIR_RDA, IIR_THRE,
@@ -460,6 +594,8 @@ int main(void)
 		TEST(loopback_overruns),
 		TEST(looped_modem_lines),
 		TEST(modem_outputs_reach_the_line),
+		TEST(a_handler_ends_though_input_does_not),
+		TEST(input_waits_for_dtr_and_rts),
 		TEST(interrupt_priorities),
 		TEST(fifo_resets),
 		TEST(reset_keeps_the_line),

@@ -45,7 +45,9 @@ static void all_keys(void **state)
 	(void)state;
 	guid_parse(GUID_A, &a);
 	guid_parse(GUID_B, &b);
-	assert_int_equal(parse("{\"machine_id\":\"" GUID_A "\",\"nics\":[],\"serial\":{},"
+	assert_int_equal(parse("{\"machine_id\":\"" GUID_A "\",\"nics\":[],"
+		"\"serial\":{\"com2\":{\"wait_for_rts\":true,\"transmit_only\":"
+		"true},\"com1\":{\"wait_for_rts\":true}},"
 		"\"log\":{\"vp\":\"debug\",\"scsi\":\"error\"},"
 		"\"vmbus\":{\"filter\":[{\"action\":\"hide\",\"instance\":\""
 		GUID_B "\"},{\"instance\":\"" GUID_A
@@ -64,6 +66,8 @@ static void all_keys(void **state)
 	assert_int_equal(s.relay_rule[0].action, SETTINGS_HIDE);
 	assert_true(guid_equal(&s.relay_rule[1].instance, &a));
 	assert_int_equal(s.relay_rule[1].action, SETTINGS_INTERCEPT);
+	assert_true(s.com[0].wait_for_rts && !s.com[0].transmit_only);
+	assert_true(s.com[1].wait_for_rts && s.com[1].transmit_only);
 	assert_int_equal(s.nr_controllers, 2);
 	assert_true(guid_equal(&s.controller[0].instance, &a));
 	assert_int_equal(s.controller[0].queue_depth, 1024);
@@ -295,6 +299,12 @@ static void mistakes(void **state)
 		{ NICS("1,1,1,1,1,1,1,1,1"), "/nics: must have at most 8" },
 		{ "{\"version\":1,\"serial\":{\"com9\":1}}",
 		  "/serial/com9: unknown key" },
+		{ "{\"version\":1,\"serial\":{\"com1\":true}}",
+		  "/serial/com1: must be an object" },
+		{ "{\"version\":1,\"serial\":{\"com2\":{\"wait_for_rts\":1}}}",
+		  "/serial/com2/wait_for_rts: must be true or false" },
+		{ "{\"version\":1,\"serial\":{\"com1\":{\"speed\":9600}}}",
+		  "/serial/com1/speed: unknown key" },
 		{ "{\"version\":1,\"vmbus\":{\"redirect\":true}}",
 		  "/vmbus/redirect: unknown" },
 		{ "{\"version\":1,\"vmbus\":{\"filter\":[{\"action\":\"hide\"}]}}",

@@ -290,6 +290,103 @@ static void guest_is_slow(void **state)
 	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
 }
 
+/* Nothing of the host's comes in, all of the guest's goes out. */
+static void transmit_only(void **state)
+{
+	uint8_t in[200], byte;
+
+	(void)state;
+	memset(in, 'k', sizeof(in));
+	serial_client_transmit_only(&client, true);
+	serial_client_start(&client, &up);
+	run();
+	give(in, sizeof(in));
+	run();
+	assert_int_equal(front.nr_got, 0);
+	assert_int_equal(back.left, sizeof(in)); /* not even asked for */
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client_write("still", 5), 5);
+	run();
+	assert_memory_equal(back.taken, "still", 5);
+
+	/* Off: what the host has kept comes; on again, and a piece that was on
+	 * its way or not read is dropped. */
+	serial_client_transmit_only(&client, false);
+	run();
+	assert_int_equal(front.nr_got, sizeof(in));
+	front.reads = false;
+	give(in, 100);
+	run();
+	assert_int_equal(back.left, 100 - 64);
+	serial_client_transmit_only(&client, true);
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client.count.bytes_refused, 64);
+	serial_client_transmit_only(&client, false);
+	assert_true(deliver(&up)); /* the question; the answer is on its way */
+	serial_client_transmit_only(&client, true);
+	run();
+	assert_int_equal(client.count.bytes_refused, 100);
+	assert_int_equal(client.tty.back->read(&client.tty, &byte, 1), 0);
+	assert_int_equal(client.state, SERIAL_CLIENT_UP);
+}
+
+static uint64_t clock_ns, rest_until;
+
+static uint64_t clock_now(void)
+{
+	return clock_ns;
+}
+
+static void rest(void *opaque, uint64_t until)
+{
+	assert_ptr_equal(opaque, &rest_until);
+	assert_int_equal(rest_until, 0);
+	rest_until = until;
+}
+
+/* One piece, then three times as long as reading it took, within 1 and 250 ms,
+ * for what else the guest has to do. */
+static void guest_has_a_rest(void **state)
+{
+	static const uint64_t cases[][2] = {
+		{ 0, 1000000 },
+		{ 300000, 1000000 },
+		{ 2000000, 6000000 },
+		{ 80000000, 240000000 },
+		{ 5000000000, 250000000 },
+	};
+	uint8_t in[64 * 6] = "first", byte;
+
+	(void)state;
+	clock_ns = 1;
+	client.now = clock_now;
+	client.rest = rest;
+	client.rest_opaque = &rest_until;
+	serial_client_start(&client, &up);
+	run();
+	front.reads = false;
+	give(in, sizeof(in));
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		rest_until = 0;
+		run();
+		assert_int_equal(back.left, sizeof(in) - 64 * (i + 1));
+		for (unsigned int k = 0; k < 64; k++) {
+			assert_int_equal(rest_until, 0);
+			if (k == 63)
+				clock_ns += cases[i][0];
+			assert_int_equal(client.tty.back->read(&client.tty,
+							       &byte, 1), 1);
+		}
+		assert_int_equal(rest_until, clock_ns + cases[i][1]);
+		run();
+		assert_int_equal(back.left, sizeof(in) - 64 * (i + 1));
+		assert_int_equal(client.tty.back->read(&client.tty, &byte, 1),
+				 0);
+		clock_ns = rest_until;
+		serial_client_rested(&client);
+	}
+}
+
 static void host_without_the_port(void **state)
 {
 	(void)state;
@@ -489,6 +586,8 @@ int main(void)
 		cmocka_unit_test_setup(exact_piece, setup),
 		cmocka_unit_test_setup(host_is_slow, setup),
 		cmocka_unit_test_setup(guest_is_slow, setup),
+		cmocka_unit_test_setup(transmit_only, setup),
+		cmocka_unit_test_setup(guest_has_a_rest, setup),
 		cmocka_unit_test_setup(host_without_the_port, setup),
 		cmocka_unit_test_setup(channel_is_taken_back, setup),
 		cmocka_unit_test_setup(version_is_refused, setup),

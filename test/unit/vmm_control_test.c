@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/control.c test/vmm/commands.c test/vmm/device_option.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
+/* SOURCES: test/vmm/control.c test/vmm/commands.c test/vmm/command_arguments.c test/vmm/request.c test/vmm/device_option.c test/vmm/json.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /* SOURCES: test/vmm/unix_listen.c paravisor/log.c */
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 
 #include "stderr_capture.h"
 #include "test/vmm/commands.h"
+#include "test/vmm/control.h"
 #include "test/vmm/loop.h"
 
 #define DEADLINE_MS 10000
@@ -37,10 +38,29 @@ static void count_quit(void *opaque)
 	atomic_fetch_add(&quits, 1);
 }
 
+/* No counters; the schema is told of the parts that have some. */
+#define STATS "{\"com1\":{},\"com2\":{},\"disks\":[],\"mana\":null,\"machine\":{}}"
+
 static void print_stats(void *opaque, FILE *out)
 {
 	(void)opaque;
-	fputs("{\"n\":7}", out);
+	fputs(STATS, out);
+}
+
+static void print_info(void *opaque, FILE *out)
+{
+	(void)opaque;
+	fputs("{\"igvm\":null,\"memory_mib\":512,\"state\":\"running\","
+	      "\"uptime_s\":3,\"vps\":2}", out);
+}
+
+static void print_disks(void *opaque, FILE *out)
+{
+	(void)opaque;
+	fputs("{\"disks\":[{\"disk\":0,\"option\":\"mem:64M\",\"owner\":\"vtl0\","
+	      "\"device\":\"nvme\",\"namespaces\":[1,7]},{\"disk\":1,\"option\":"
+	      "\"file:a,uh\",\"owner\":\"vtl2\",\"device\":\"scsi\",\"lun\":0}]}",
+	      out);
 }
 
 static atomic_uint nmis;
@@ -163,6 +183,38 @@ static const char *kvp_get(void *opaque, const char *pool, const char *key,
 	return NULL;
 }
 
+static const char *do_pause(void *opaque, command_done *done, void *request)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "pause");
+	done(request, "a VP does not stop");
+	return NULL;
+}
+
+static const char *resume(void *opaque)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "resume");
+	return NULL;
+}
+
+static const char *read_memory(void *opaque, unsigned int vtl, uint64_t gpa,
+			       uint8_t *data, size_t size)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "read %u %llx %zu", vtl,
+		 (unsigned long long)gpa, size);
+	memset(data, 0xa5, size);
+	return gpa == 7 ? "gpa: not all of it is memory that this VTL sees" :
+			  NULL;
+}
+
+static const char *vsock(void *opaque, unsigned int vtl)
+{
+	(void)opaque;
+	return vtl ? NULL : "/tmp/a \"socket\"";
+}
+
 static int inspect(void *opaque, const char *where, unsigned int depth,
 		   FILE *out)
 {
@@ -178,6 +230,12 @@ static int inspect(void *opaque, const char *where, unsigned int depth,
 static const struct command_ops ops = { .quit = count_quit,
 					.nmi = count_nmi,
 					.reset = ask_reset,
+					.pause = do_pause,
+					.resume = resume,
+					.info = print_info,
+					.disks = print_disks,
+					.read_memory = read_memory,
+					.vsock = vsock,
 					.stats = print_stats,
 					.inspect = inspect,
 					.settings = take_settings,
@@ -214,7 +272,7 @@ static int set_up(void **state)
 	quits = 0;
 	loop = loop_create();
 	settings_done = NULL;
-	control = control_open(path, loop, commands, &target);
+	control = control_open(path, loop, command_run, &target);
 	if (!control || pthread_create(&thread, NULL, run, loop))
 		return -1;
 	fd = connect_client();
@@ -232,15 +290,32 @@ static int tear_down(void **state)
 	return access(path, F_OK) ? 0 : -1; /* the socket is gone */
 }
 
+/* With CONTROL_TRANSCRIPT set, what goes over the socket is written there, for
+ * test/check/control_schema: "> " and a line of ours, "< " and an answer. */
+static void note(char way, const char *text, size_t len)
+{
+	const char *name = getenv("CONTROL_TRANSCRIPT");
+	FILE *out = name ? fopen(name, "ae") : NULL;
+
+	if (!out)
+		return;
+	fprintf(out, "%c %.*s\n", way, (int)len, text);
+	fclose(out);
+}
+
 static void send_text(const char *text)
 {
+	const char *end;
+
+	for (const char *at = text; (end = strchr(at, '\n')); at = end + 1)
+		note('>', at, (size_t)(end - at));
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
 
 /* One line without its newline, or "" when the connection was closed. */
 static const char *receive(int client)
 {
-	static char line[512];
+	static char line[8192];
 	size_t len = 0;
 
 	while (len < sizeof(line) - 1) {
@@ -252,6 +327,7 @@ static const char *receive(int client)
 		len++;
 	}
 	line[len] = '\0';
+	note('<', line, len);
 	return line;
 }
 
@@ -259,17 +335,19 @@ static void answers(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "{\"id\":1,\"cmd\":\"stats\"}",
-		  "{\"id\":1,\"ok\":{\"n\":7}}" },
+		  "{\"id\":1,\"ok\":" STATS "}" },
 		{ "{\"cmd\":\"stats\",\"args\":{},\"id\":\"a\\\"b\"}",
-		  "{\"id\":\"a\\\"b\",\"ok\":{\"n\":7}}" },
-		{ "{\"id\":2,\"cmd\":\"pause\"}",
-		  "{\"id\":2,\"error\":\"pause: not supported yet\"}" },
+		  "{\"id\":\"a\\\"b\",\"ok\":" STATS "}" },
+		{ "{\"id\":2,\"cmd\":\"fault\"}",
+		  "{\"id\":2,\"error\":\"fault: not supported yet\"}" },
 		{ "{\"id\":3,\"cmd\":\"fly\"}",
 		  "{\"id\":3,\"error\":\"cmd: unknown command\"}" },
 		{ "{\"id\":3,\"cmd\":\"stats\",\"args\":[]}",
 		  "{\"id\":3,\"error\":\"args: must be an object\"}" },
 		{ "{\"id\":3,\"cmd\":\"reset\"}",
 		  "{\"id\":3,\"error\":\"reset: not today\"}" },
+		{ "{\"id\":3,\"cmd\":\"stats\",\"argos\":{}}",
+		  "{\"id\":3,\"error\":\"argos: unknown member\"}" },
 		{ "{\"id\":4}", "{\"id\":4,\"error\":\"cmd is missing\"}" },
 		{ "[]", "{\"id\":null,\"error\":\"cmd is missing\"}" },
 		{ "{\"id\":{},\"cmd\":\"stats\"}",
@@ -278,11 +356,12 @@ static void answers(void **state)
 		{ "{\"id\":5,", "{\"id\":null,\"error\":\"not JSON at byte "
 		  "8\"}" },
 	};
+	char text[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		send_text(cases[i][0]);
-		send_text("\n");
+		snprintf(text, sizeof(text), "%s\n", cases[i][0]);
+		send_text(text);
 		assert_string_equal(receive(fd), cases[i][1]);
 	}
 	assert_int_equal(quits, 0);
@@ -311,8 +390,8 @@ static void lines_may_come_in_pieces_and_in_bunches(void **state)
 	send_text("{\"id\":1,\"cm");
 	usleep(20000);
 	send_text("d\":\"stats\"}\n\n{\"id\":2,\"cmd\":\"stats\"}\n{");
-	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{\"n\":7}}");
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":" STATS "}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
 	send_text("}\n");
 	assert_string_equal(receive(fd),
 			    "{\"id\":null,\"error\":\"cmd is missing\"}");
@@ -358,7 +437,7 @@ static void a_path_in_use_is_one_line(void **state)
 
 	(void)state;
 	capture_stderr();
-	assert_null(control_open(path, loop, commands, &target));
+	assert_null(control_open(path, loop, command_run, &target));
 	said = captured_stderr();
 	assert_true(is_one_line(said));
 	assert_non_null(strstr(said, "vmm: --control "));
@@ -461,6 +540,42 @@ static void arguments(void **state)
 		{ "inspect", "\"path\":7",
 		  "\"error\":\"path: must be a text such as "
 		  "vmbus/channels\"", "" },
+		{ "info", "", "\"ok\":{\"igvm\":null,\"memory_mib\":512,\"state\":"
+		  "\"running\",\"uptime_s\":3,\"vps\":2}", "" },
+		{ "disks", "", "\"ok\":{\"disks\":[{\"disk\":0,\"option\":"
+		  "\"mem:64M\",\"owner\":\"vtl0\",\"device\":\"nvme\","
+		  "\"namespaces\":[1,7]},{\"disk\":1,\"option\":\"file:a,uh\","
+		  "\"owner\":\"vtl2\",\"device\":\"scsi\",\"lun\":0}]}", "" },
+		{ "pause", "", "\"error\":\"a VP does not stop\"", "pause" },
+		{ "resume", "", "\"ok\":{}", "resume" },
+		{ "resume", "\"vps\":1", "\"error\":\"vps: unknown argument\"",
+		  "" },
+		{ "read-memory", "\"gpa\":4503599627370495,\"bytes\":3,"
+		  "\"vtl\":2", "\"ok\":{\"gpa\":4503599627370495,\"hex\":"
+		  "\"a5a5a5\"}", "read 2 fffffffffffff 3" },
+		{ "read-memory", "\"gpa\":7,\"bytes\":4096", "\"error\":\"gpa: not "
+		  "all of it is memory that this VTL sees\"", "read 0 7 4096" },
+		{ "read-memory", "\"gpa\":7", "\"error\":\"gpa: not "
+		  "all of it is memory that this VTL sees\"", "read 0 7 64" },
+		{ "read-memory", "\"bytes\":1", "\"error\":\"gpa: is missing\"",
+		  "" },
+		{ "read-memory", "\"gpa\":4503599627370496", "\"error\":\"gpa: "
+		  "must be a number from 0 to 4503599627370495\"", "" },
+		{ "read-memory", "\"gpa\":\"0x7\"", "\"error\":\"gpa: "
+		  "must be a number from 0 to 4503599627370495\"", "" },
+		{ "read-memory", "\"gpa\":8,\"bytes\":4097", "\"error\":\"bytes: "
+		  "must be a number from 1 to 4096\"", "" },
+		{ "read-memory", "\"gpa\":8,\"bytes\":0", "\"error\":\"bytes: "
+		  "must be a number from 1 to 4096\"", "" },
+		{ "read-memory", "\"gpa\":8,\"vtl\":1", "\"error\":\"vtl: "
+		  "must be 0 or 2\"", "" },
+		{ "v", "\"port\":9980", "\"ok\":{\"connect\":\"CONNECT 9980\\n\","
+		  "\"path\":\"/tmp/a \\\"socket\\\"\"}", "" },
+		{ "v", "\"port\":9980,\"vtl\":2", "\"error\":\"vtl: has no socket: "
+		  "vmm was started without --vtl2-vsock-path\"", "" },
+		{ "v", "\"port\":4294967295", "\"error\":\"port: must be a number "
+		  "from 0 to 4294967294\"", "" },
+		{ "v", "", "\"error\":\"port: is missing\"", "" },
 		{ "quit", "\"now\":true",
 		  "\"error\":\"now: unknown argument\"", "" },
 		{ "stats", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":1",
@@ -492,7 +607,7 @@ static void settings_are_answered_later(void **state)
 		  "} }\n{\"id\":2,\"cmd\":\"stats\"}\n"
 		  "{\"id\":3,\"cmd\":\"settings\",\"args\":"
 		  "{\"version\":1}}\n");
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
 	assert_string_equal(receive(fd), "{\"id\":3,\"error\":\"another update "
 			    "is under way\"}");
 	assert_string_equal(settings_text, "{\"version\":1 }");
@@ -501,7 +616,7 @@ static void settings_are_answered_later(void **state)
 
 	send_text("{\"id\":\"x\",\"cmd\":\"settings\",\"args\":"
 		  "{\"version\":2}}\n{\"id\":2,\"cmd\":\"stats\"}\n");
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
 	reactor_run(loop, answer_settings,
 		    (void *)(uintptr_t)"/version: \"2\"\n");
 	assert_string_equal(receive(fd), "{\"id\":\"x\",\"error\":"
@@ -534,7 +649,7 @@ static void settings_as_big_as_may_be(void **state)
 	snprintf(line, sizeof(line), "{\"id\":1,\"cmd\":\"settings\",\"args\":"
 		 "%s}\n{\"id\":2,\"cmd\":\"stats\"}\n", text);
 	send_text(line);
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
 	assert_string_equal(settings_text, text);
 	reactor_run(loop, answer_settings, NULL);
 	assert_string_equal(receive(fd), "{\"id\":1,\"ok\":{}}");
@@ -549,7 +664,7 @@ static void clients_that_go(void **state)
 	send_text("{\"id\":1,\"cmd\":\"settings\",\"args\":{\"version\":1}}\n"
 		  "{\"id\":2,\"cmd\":\"stats\"}\n");
 	assert_int_equal(shutdown(fd, SHUT_WR), 0);
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
 	assert_int_equal(write(other, "{\"id\":1}\n", 9), 9);
 	assert_string_equal(receive(other),
 			    "{\"id\":1,\"error\":\"cmd is missing\"}");
@@ -579,7 +694,24 @@ static void never_answered(void **state)
 	(void)state;
 	send_text("{\"id\":1,\"cmd\":\"settings\",\"args\":{\"version\":1}}\n"
 		  "{\"id\":2,\"cmd\":\"stats\"}\n");
-	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":{\"n\":7}}");
+	assert_string_equal(receive(fd), "{\"id\":2,\"ok\":" STATS "}");
+}
+
+/* All commands are said to be there, with their arguments. */
+static void help_has_all(void **state)
+{
+	const char *said;
+	char name[64];
+
+	(void)state;
+	send_text("{\"id\":1,\"cmd\":\"help\"}\n");
+	said = receive(fd);
+	for (const struct command *c = commands; c->name; c++) {
+		snprintf(name, sizeof(name), "{\"name\":\"%s\",", c->name);
+		assert_non_null(strstr(said, name));
+	}
+	assert_non_null(strstr(said, "{\"name\":\"kvp-get\",\"needs\":[\"key\"],"
+				     "\"takes\":[\"pool\"],\"help\":\"what "));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -594,6 +726,7 @@ int main(void)
 		TEST(an_endless_line_ends_its_connection_only),
 		TEST(more_clients_than_places),
 		TEST(arguments),
+		TEST(help_has_all),
 		TEST(settings_are_answered_later),
 		TEST(a_shutdown_is_answered_later),
 		TEST(settings_as_big_as_may_be),

@@ -343,11 +343,30 @@ static void settings_name_them_in_order(void **state)
 	options.nr_disks = 3;
 }
 
+/* A piece of what `disks' answers, which is JSON. */
+static void assert_printed(const char *piece)
+{
+	char text[1024] = "";
+	FILE *out = fmemopen(text, sizeof(text), "w");
+	struct json_span value;
+	size_t wrong;
+
+	disks_print(disks, out);
+	fclose(out);
+	assert_int_equal(json_check(text, strlen(text), &value, &wrong), 0);
+	if (!strstr(text, piece))
+		fail_msg("no %s in %s", piece, text);
+}
+
 static void namespaces_come_and_go(void **state)
 {
 	uint8_t nguid[16];
 
 	(void)state;
+	assert_printed("\"owner\":\"vtl2\",\"device\":\"nvme\",\"namespaces\":"
+		       "[1]}");
+	assert_printed("\"device\":\"scsi\",\"lun\":1}");
+	assert_printed("\"owner\":\"vtl0\",\"device\":\"scsi\",\"lun\":0}");
 	assert_null(disks_nvme_attach(disks, 1, 2, "mem:8M,ro,block=4k"));
 	assert_string_equal(nvme_text, "attach 2 8388608 4096/4096 ro");
 	memcpy(nguid, last_nguid, sizeof(nguid));
@@ -355,6 +374,7 @@ static void namespaces_come_and_go(void **state)
 	assert_string_equal(nvme_text, "attach 3 1024 512/512");
 	assert_memory_not_equal(nguid, last_nguid, sizeof(nguid));
 	assert_int_equal(media, 6);
+	assert_printed("\"namespaces\":[1,3,2]}");
 	assert_null(disks_nvme_resize(disks, 1, 3, 4096));
 	assert_string_equal(nvme_text, "resize 3 4096");
 	assert_null(disks_nvme_detach(disks, 1, 2));
@@ -363,6 +383,7 @@ static void namespaces_come_and_go(void **state)
 	/* The first one too, and back. */
 	assert_null(disks_nvme_detach(disks, 1, 1));
 	assert_int_equal(media, 4);
+	assert_printed("\"namespaces\":[3]}");
 	assert_null(disks_nvme_attach(disks, 1, 1, "mem:1M"));
 	assert_null(disks_nvme_detach(disks, 1, 1));
 	assert_int_equal(media, 4);

@@ -152,6 +152,26 @@ static void steps_through_members(void **state)
 	assert_false(json_next((struct json_span){ "[1]", 3 }, &name, &value));
 }
 
+static void steps_through_elements(void **state)
+{
+	static const char text[] = "[ 1,[2 , 3] ,{\"a\":[]}, \"]\" ]";
+	static const char *const elements[] = { "1", "[2 , 3]", "{\"a\":[]}",
+						"\"]\"" };
+	struct json_span array = { text, strlen(text) }, value = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(json_element(array, &value));
+		assert_true(json_is_literal(value, elements[i]));
+	}
+	assert_false(json_element(array, &value));
+	value.at = NULL;
+	assert_false(json_element((struct json_span){ "[ ]", 3 }, &value));
+	value.at = NULL;
+	assert_false(json_element((struct json_span){ "{\"a\":1}", 7 },
+				  &value));
+}
+
 static void texts(void **state)
 {
 	static const struct {
@@ -247,6 +267,7 @@ int main(void)
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(members),
 		cmocka_unit_test(steps_through_members),
+		cmocka_unit_test(steps_through_elements),
 		cmocka_unit_test(texts),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(strings_are_written),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: test/vmm/options.c test/vmm/device_option.c */
-/* SOURCES: test/vmm/serial_spec.c */
+/* SOURCES: test/vmm/serial_spec.c test/vmm/commands.c test/vmm/command_arguments.c test/vmm/request.c test/vmm/json.c */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -113,6 +113,10 @@ static void blocks_of_disks(void **state)
 	assert_int_equal(options.disks[2].physical_block_size, 4096);
 	assert_int_equal(options.disks[3].physical_block_size, 512);
 	assert_true(options.print_settings);
+	assert_false(options.console);
+	assert_int_equal(parse("--igvm a --console --com3 stderr"),
+			 OPTIONS_RUN);
+	assert_true(options.console);
 }
 
 /* Without an image the guest has the devices. */
@@ -210,6 +214,11 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a -m2G", "-m2G", "unknown option" },
 		{ "--igvm a stray", "stray", "unknown option" },
 		{ "--igvm a -", "-", "unknown option" },
+		{ "--igvm a --console=1", "--console 1", "takes no value" },
+		{ "--igvm a --console --com3 term", "--com3 term",
+		  "--console has stdin" },
+		{ "--vtl0-kernel a --com1 console --console", "--com1 console",
+		  "--console has stdin" },
 		{ "--igvm a --com3 foo", "--com3 foo", "expected none" },
 		{ "--igvm a --com3 file=", "--com3 file=", "missing" },
 		{ "--igvm a --com3 listen=", "--com3 listen=", "missing" },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: test/vmm/serial_back.c test/vmm/serial_spec.c */
-/* SOURCES: test/vmm/serial_console.c test/vmm/byte_ring.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
+/* SOURCES: test/vmm/serial_console.c test/vmm/terminal.c test/vmm/byte_ring.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /* SOURCES: test/vmm/unix_listen.c paravisor/log.c */
 
 #include <errno.h>

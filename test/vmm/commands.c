@@ -1,465 +1,420 @@
 // SPDX-License-Identifier: MIT
 /*
- * Commands of the control socket, theory of operation
+ * Commands, theory of operation
  *
- * Each command reads its arguments into a structure by a table, and calls what
- * does it. Whatever can be said of an argument by itself is said here: that it
- * is missing, has the wrong type, is too big, or that nobody knows it.
+ * The table at the end has all there are. A request is looked up in it, its
+ * arguments are read into a structure (command_arguments.c), and the command's
+ * function calls what does it. Who asked is behind struct request: nothing here
+ * knows whether it was a line of JSON or of words.
  *
- * Threads: the loop's. All are answered before they return, but settings and
- * what the guest is asked for.
+ * Threads: the loop's. All are answered before they return, but settings, pause
+ * and what the guest is asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
-#include "device_option.h"
-#include "options.h"
 
-#define MAX_TEXT 4096
-#define MAX_DEPTH 16
-#define DEPTH_UNSAID 4
-#define MAX_OFFSET 3155760000ull /* seconds: a century */
+/* ---- answers ---- */
 
-struct arguments {
-	uint64_t disk, nsid, size, depth;
-	int64_t offset;
-	char back[MAX_TEXT], path[MAX_TEXT], event[32];
-	char key[MAX_TEXT], pool[32];
-};
-
-/* Each reads a value; NULL, or the rule that it breaks. */
-typedef const char *read_argument(struct json_span value,
-				  struct arguments *to);
-
-static const char *read_disk(struct json_span value, struct arguments *to)
-{
-	_Static_assert(OPTIONS_MAX_DISKS == 16, "the text below says so");
-	return json_number(value, OPTIONS_MAX_DISKS - 1, &to->disk) ?
-		       "must be a number from 0 to 15" : NULL;
-}
-
-static const char *read_nsid(struct json_span value, struct arguments *to)
-{
-	return json_number(value, UINT32_MAX - 1, &to->nsid) || !to->nsid ?
-		       "must be a number from 1 to 4294967294" : NULL;
-}
-
-static const char *read_back(struct json_span value, struct arguments *to)
-{
-	int err = json_text(value, to->back, sizeof(to->back));
-
-	if (err == -ENAMETOOLONG)
-		return "is too long";
-	return err ? "must be a text such as mem:64M or file:PATH" : NULL;
-}
-
-static const char *read_size(struct json_span value, struct arguments *to)
-{
-	char text[32];
-
-	if (json_text(value, text, sizeof(text)) ||
-	    size_parse(text, &to->size) || !to->size)
-		return "must be a text such as 64M, and not 0";
-	return NULL;
-}
-
-static const char *read_path(struct json_span value, struct arguments *to)
-{
-	int err = json_text(value, to->path, sizeof(to->path));
-
-	if (err == -ENAMETOOLONG)
-		return "is too long";
-	return err ? "must be a text such as vmbus/channels" : NULL;
-}
-
-static const char *read_depth(struct json_span value, struct arguments *to)
-{
-	_Static_assert(MAX_DEPTH == 16, "the text below says so");
-	return json_number(value, MAX_DEPTH, &to->depth) || !to->depth ?
-		       "must be a number from 1 to 16" : NULL;
-}
-
-static const char *read_event(struct json_span value, struct arguments *to)
-{
-	return json_text(value, to->event, sizeof(to->event)) ?
-		       "must be a text such as link-down" : NULL;
-}
-
-static const char *read_offset(struct json_span value, struct arguments *to)
-{
-	bool behind = *value.at == '-';
-	uint64_t seconds;
-
-	_Static_assert(MAX_OFFSET == 3155760000, "the text below says so");
-	value.at += behind;
-	value.len -= behind;
-	if (json_number(value, MAX_OFFSET, &seconds))
-		return "must be whole seconds, at most 3155760000 either way";
-	to->offset = behind ? -(int64_t)seconds : (int64_t)seconds;
-	return NULL;
-}
-
-static const char *read_key(struct json_span value, struct arguments *to)
-{
-	int err = json_text(value, to->key, sizeof(to->key));
-
-	if (err == -ENAMETOOLONG)
-		return "is too long";
-	return err || !*to->key ? "must be a text such as OSName" : NULL;
-}
-
-static const char *read_pool(struct json_span value, struct arguments *to)
-{
-	return json_text(value, to->pool, sizeof(to->pool)) ?
-		       "must be a text such as auto" : NULL;
-}
-
-static const struct argument {
-	const char *name;
-	read_argument *read;
-} argument_table[] = {
-	{ "disk", read_disk },
-	{ "nsid", read_nsid },
-	{ "back", read_back },
-	{ "size", read_size },
-	{ "path", read_path },
-	{ "depth", read_depth },
-	{ "event", read_event },
-	{ "offset", read_offset },
-	{ "key", read_key },
-	{ "pool", read_pool },
-};
-#define NR_ARGUMENTS (sizeof(argument_table) / sizeof(argument_table[0]))
-
-/* Bits of the table's rows. */
-enum {
-	DISK = 1,
-	NSID = 2,
-	BACK = 4,
-	SIZE = 8,
-	PATH = 16,
-	DEPTH = 32,
-	EVENT = 64,
-	OFFSET = 128,
-	KEY = 256,
-	POOL = 512,
-};
-
-static unsigned int find_argument(struct json_span name)
-{
-	unsigned int i = 0;
-
-	while (i < NR_ARGUMENTS &&
-	       !json_is_string(name, argument_table[i].name))
-		i++;
-	return i;
-}
-
-/* Reads those that are needed, and those that may be there, no others. False:
- * answered. */
-static bool read_arguments(struct control_request *request,
-			   struct json_span args, unsigned int needed,
-			   unsigned int optional, struct arguments *to)
-{
-	struct json_span name, value = { 0 };
-	unsigned int seen = 0;
-
-	while (json_next(args, &name, &value)) {
-		unsigned int i = find_argument(name);
-		const char *rule;
-
-		if (i == NR_ARGUMENTS ||
-		    !((needed | optional) & 1u << i)) {
-			control_error(request, "%.*s: unknown argument",
-				      name.len > 34 ? 32 : (int)name.len - 2,
-				      name.at + 1);
-			return false;
-		}
-		rule = seen & 1u << i ? "given twice" :
-					argument_table[i].read(value, to);
-		if (rule) {
-			control_error(request, "%s: %s",
-				      argument_table[i].name, rule);
-			return false;
-		}
-		seen |= 1u << i;
-	}
-	for (unsigned int i = 0; i < NR_ARGUMENTS; i++) {
-		if (!(needed & ~seen & 1u << i))
-			continue;
-		control_error(request, "%s: is missing",
-			      argument_table[i].name);
-		return false;
-	}
-	return true;
-}
-
-static void answer(struct control_request *request, const char *rule)
+static void answer(struct request *request, const char *rule)
 {
 	if (rule)
-		control_error(request, "%s", rule);
+		request_error(request, "%s", rule);
 	else
-		control_ok(request, "{}");
+		request_ok(request, "{}");
 }
 
-/* ---- the machine ---- */
-
-static void run_quit(void *opaque, struct control_request *request,
-		     struct json_span args)
-{
-	const struct command_target *target = opaque;
-
-	if (!read_arguments(request, args, 0, 0, NULL))
-		return;
-	target->ops->quit(target->opaque);
-	answer(request, NULL);
-}
-
-static void run_nmi(void *opaque, struct control_request *request,
-		    struct json_span args)
-{
-	const struct command_target *target = opaque;
-
-	if (!read_arguments(request, args, 0, 0, NULL))
-		return;
-	target->ops->nmi(target->opaque);
-	answer(request, NULL);
-}
-
-static void run_reset(void *opaque, struct control_request *request,
-		      struct json_span args)
-{
-	const struct command_target *target = opaque;
-
-	if (read_arguments(request, args, 0, 0, NULL))
-		answer(request, target->ops->reset(target->opaque));
-}
-
-static void run_stats(void *opaque, struct control_request *request,
-		      struct json_span args)
-{
-	const struct command_target *target = opaque;
-	char *text = NULL;
-	size_t len;
-	FILE *out;
-
-	if (!read_arguments(request, args, 0, 0, NULL))
-		return;
-	out = open_memstream(&text, &len);
-	if (out) {
-		target->ops->stats(target->opaque, out);
-		fclose(out);
-	}
-	if (text)
-		control_ok(request, text);
-	else
-		control_error(request, "out of memory");
-	free(text);
-}
-
-static void run_inspect(void *opaque, struct control_request *request,
-			struct json_span args)
-{
-	const struct command_target *target = opaque;
-	struct arguments a = { .depth = DEPTH_UNSAID };
-	char *text = NULL;
-	int err = -ENOMEM;
-	size_t len;
-	FILE *out;
-
-	if (!read_arguments(request, args, 0, PATH | DEPTH, &a))
-		return;
-	out = open_memstream(&text, &len);
-	if (out) {
-		err = target->ops->inspect(target->opaque, a.path,
-					   (unsigned int)a.depth, out);
-		fclose(out);
-	}
-	if (!err && text)
-		control_ok(request, text);
-	else if (err == -ENOENT)
-		control_error(request, "path: there is no such object");
-	else if (err == -ENOSPC)
-		control_error(request, "depth: the answer is too big");
-	else
-		control_error(request, "out of memory");
-	free(text);
-}
-
-/* For what is answered later: settings, and what the guest is asked for. */
+/* For what is answered later. */
 static void answer_later(void *request, const char *error)
 {
 	answer(request, error);
 }
 
+/* Of what was refused at once nobody says more. */
+static void answer_refusal(struct request *request, const char *rule)
+{
+	if (rule)
+		request_error(request, "%s", rule);
+}
+
+/* An answer that is written; out is NULL when there is no memory for it. */
+struct reply {
+	char *text;
+	size_t len;
+	FILE *out;
+};
+
+static FILE *reply_begin(struct reply *reply)
+{
+	reply->text = NULL;
+	reply->out = open_memstream(&reply->text, &reply->len);
+	return reply->out;
+}
+
+static void reply_end(struct reply *reply, struct request *request)
+{
+	if (reply->out && !fclose(reply->out) && reply->text)
+		request_ok(request, reply->text);
+	else
+		request_error(request, "out of memory");
+	free(reply->text);
+}
+
+#define RUN(name)                                                        \
+	static void name(const struct command_target *target,            \
+			 struct request *request, const struct arguments *a)
+
+/* ---- the machine ---- */
+
+RUN(run_quit)
+{
+	(void)a;
+	target->ops->quit(target->opaque);
+	answer(request, NULL);
+}
+
+RUN(run_nmi)
+{
+	(void)a;
+	target->ops->nmi(target->opaque);
+	answer(request, NULL);
+}
+
+RUN(run_reset)
+{
+	(void)a;
+	answer(request, target->ops->reset(target->opaque));
+}
+
+RUN(run_pause)
+{
+	(void)a;
+	answer_refusal(request, target->ops->pause(target->opaque,
+						   answer_later, request));
+}
+
+RUN(run_resume)
+{
+	(void)a;
+	answer(request, target->ops->resume(target->opaque));
+}
+
+/* ---- seeing ---- */
+
+RUN(run_info)
+{
+	struct reply reply;
+
+	(void)a;
+	if (reply_begin(&reply))
+		target->ops->info(target->opaque, reply.out);
+	reply_end(&reply, request);
+}
+
+RUN(run_disks)
+{
+	struct reply reply;
+
+	(void)a;
+	if (reply_begin(&reply))
+		target->ops->disks(target->opaque, reply.out);
+	reply_end(&reply, request);
+}
+
+RUN(run_stats)
+{
+	struct reply reply;
+
+	(void)a;
+	if (reply_begin(&reply))
+		target->ops->stats(target->opaque, reply.out);
+	reply_end(&reply, request);
+}
+
+RUN(run_inspect)
+{
+	struct reply reply;
+	int err = -ENOMEM;
+
+	if (reply_begin(&reply))
+		err = target->ops->inspect(target->opaque, a->path,
+					   (unsigned int)a->depth, reply.out);
+	if (!err || err == -ENOMEM) {
+		reply_end(&reply, request);
+		return;
+	}
+	request_error(request, err == -ENOENT ?
+		      "path: there is no such object" :
+		      "depth: the answer is too big");
+	fclose(reply.out);
+	free(reply.text);
+}
+
+RUN(run_read_memory)
+{
+	uint8_t data[ARGUMENT_MAX_READ];
+	const char *rule = target->ops->read_memory(target->opaque,
+						    (unsigned int)a->vtl,
+						    a->gpa, data,
+						    (size_t)a->bytes);
+	struct reply reply;
+
+	if (rule) {
+		request_error(request, "%s", rule);
+		return;
+	}
+	if (reply_begin(&reply)) {
+		fprintf(reply.out, "{\"gpa\":%llu,\"hex\":\"",
+			(unsigned long long)a->gpa);
+		for (uint64_t i = 0; i < a->bytes; i++)
+			fprintf(reply.out, "%02x", data[i]);
+		fputs("\"}", reply.out);
+	}
+	reply_end(&reply, request);
+}
+
+/* The bytes themselves cannot go where answers go: this tells where they can. */
+RUN(run_v)
+{
+	const char *path = target->ops->vsock(target->opaque,
+					      (unsigned int)a->vtl);
+	struct reply reply;
+
+	if (!path) {
+		request_error(request, "vtl: has no socket: vmm was started "
+			      "without %s", a->vtl ? "--vtl2-vsock-path" :
+						     "--vsock-path");
+		return;
+	}
+	if (reply_begin(&reply)) {
+		fprintf(reply.out, "{\"connect\":\"CONNECT %llu\\n\",\"path\":",
+			(unsigned long long)a->port);
+		json_write(reply.out, path);
+		fputs("}", reply.out);
+	}
+	reply_end(&reply, request);
+}
+
+RUN(run_help)
+{
+	struct reply reply;
+
+	(void)target;
+	(void)a;
+	if (!reply_begin(&reply)) {
+		reply_end(&reply, request);
+		return;
+	}
+	fputs("{\"commands\":[", reply.out);
+	for (const struct command *c = commands; c->name; c++) {
+		fprintf(reply.out, "%s{\"name\":\"%s\",\"needs\":[",
+			c == commands ? "" : ",", c->name);
+		for (int i = 0; i < c->arguments.needed; i++)
+			fprintf(reply.out, "%s\"%s\"", i ? "," : "",
+				argument_name(c->arguments.name[i]));
+		fputs("],\"takes\":[", reply.out);
+		for (int i = 0; i < c->arguments.optional; i++)
+			fprintf(reply.out, "%s\"%s\"", i ? "," : "",
+				argument_name(c->arguments.name[
+					c->arguments.needed + i]));
+		fputs("],\"help\":", reply.out);
+		json_write(reply.out, c->help);
+		fputs("}", reply.out);
+	}
+	fputs("]}", reply.out);
+	reply_end(&reply, request);
+}
+
 /* ---- settings ---- */
 
-/* What the settings mean is VTL2's to judge. */
-static void run_settings(void *opaque, struct control_request *request,
-			 struct json_span args)
+RUN(run_settings)
 {
-	const struct command_target *target = opaque;
-	struct json_span version;
-	const char *rule = "/version: is missing";
-
-	if (json_member(args, "version", &version))
-		rule = target->ops->settings(target->opaque, args.at, args.len,
-					     answer_later, request);
-	if (rule)
-		control_error(request, "%s", rule);
+	answer_refusal(request, target->ops->settings(target->opaque,
+						      a->settings.at,
+						      a->settings.len,
+						      answer_later, request));
 }
 
 /* ---- the guest ---- */
 
-static void run_shutdown(void *opaque, struct control_request *request,
-			 struct json_span args)
+RUN(run_shutdown)
 {
-	const struct command_target *target = opaque;
-	const char *rule;
-
-	if (!read_arguments(request, args, 0, 0, NULL))
-		return;
-	rule = target->ops->shutdown(target->opaque, answer_later, request);
-	if (rule)
-		control_error(request, "%s", rule);
+	(void)a;
+	answer_refusal(request, target->ops->shutdown(target->opaque,
+						      answer_later, request));
 }
 
-static void run_time(void *opaque, struct control_request *request,
-		     struct json_span args)
+RUN(run_time)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-	const char *rule;
-
-	if (!read_arguments(request, args, OFFSET, 0, &a))
-		return;
-	rule = target->ops->time(target->opaque, a.offset, answer_later,
-				 request);
-	if (rule)
-		control_error(request, "%s", rule);
+	answer_refusal(request, target->ops->time(target->opaque, a->offset,
+						  answer_later, request));
 }
 
-static void answer_value(void *request, const char *error, const char *value)
+static void answer_value(void *opaque, const char *error, const char *value)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out;
+	struct request *request = opaque;
+	struct reply reply;
 
 	if (error) {
-		control_error(request, "%s", error);
+		request_error(request, "%s", error);
 		return;
 	}
-	out = open_memstream(&text, &len);
-	if (out) {
-		fputs("{\"value\":", out);
-		json_write(out, value);
-		fputs("}", out);
-		fclose(out);
+	if (reply_begin(&reply)) {
+		fputs("{\"value\":", reply.out);
+		json_write(reply.out, value);
+		fputs("}", reply.out);
 	}
-	if (text)
-		control_ok(request, text);
-	else
-		control_error(request, "out of memory");
-	free(text);
+	reply_end(&reply, request);
 }
 
-static void run_kvp_get(void *opaque, struct control_request *request,
-			struct json_span args)
+RUN(run_kvp_get)
 {
-	const struct command_target *target = opaque;
-	struct arguments a = { .pool = "auto" };
-	const char *rule;
-
-	if (!read_arguments(request, args, KEY, POOL, &a))
-		return;
-	rule = target->ops->kvp_get(target->opaque, a.pool, a.key,
-				    answer_value, request);
-	if (rule)
-		control_error(request, "%s", rule);
+	answer_refusal(request, target->ops->kvp_get(target->opaque, a->pool,
+						     a->key, answer_value,
+						     request));
 }
 
 /* ---- media ---- */
 
-static void run_nvme_attach(void *opaque, struct control_request *request,
-			    struct json_span args)
+RUN(run_nvme_attach)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-
-	if (read_arguments(request, args, DISK | NSID | BACK, 0, &a))
-		answer(request, target->ops->nvme_attach(
-					target->opaque, (unsigned int)a.disk,
-					(uint32_t)a.nsid, a.back));
+	answer(request, target->ops->nvme_attach(target->opaque,
+						 (unsigned int)a->disk,
+						 (uint32_t)a->nsid, a->back));
 }
 
-static void run_nvme_detach(void *opaque, struct control_request *request,
-			    struct json_span args)
+RUN(run_nvme_detach)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-
-	if (read_arguments(request, args, DISK | NSID, 0, &a))
-		answer(request, target->ops->nvme_detach(
-					target->opaque, (unsigned int)a.disk,
-					(uint32_t)a.nsid));
+	answer(request, target->ops->nvme_detach(target->opaque,
+						 (unsigned int)a->disk,
+						 (uint32_t)a->nsid));
 }
 
-static void run_nvme_resize(void *opaque, struct control_request *request,
-			    struct json_span args)
+RUN(run_nvme_resize)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-
-	if (read_arguments(request, args, DISK | NSID | SIZE, 0, &a))
-		answer(request, target->ops->nvme_resize(
-					target->opaque, (unsigned int)a.disk,
-					(uint32_t)a.nsid, a.size));
+	answer(request, target->ops->nvme_resize(target->opaque,
+						 (unsigned int)a->disk,
+						 (uint32_t)a->nsid, a->size));
 }
 
-static void run_scsi_resize(void *opaque, struct control_request *request,
-			    struct json_span args)
+RUN(run_scsi_resize)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-
-	if (read_arguments(request, args, DISK | SIZE, 0, &a))
-		answer(request, target->ops->scsi_resize(
-					target->opaque, (unsigned int)a.disk,
-					a.size));
+	answer(request, target->ops->scsi_resize(target->opaque,
+						 (unsigned int)a->disk,
+						 a->size));
 }
 
 /* ---- the network ---- */
 
-static void run_mana_event(void *opaque, struct control_request *request,
-			   struct json_span args)
+RUN(run_mana_event)
 {
-	const struct command_target *target = opaque;
-	struct arguments a;
-
-	if (read_arguments(request, args, EVENT, 0, &a))
-		answer(request, target->ops->mana_event(target->opaque,
-							a.event));
+	answer(request, target->ops->mana_event(target->opaque, a->event));
 }
 
-const struct control_command commands[] = {
-	{ "quit", run_quit },
-	{ "nmi", run_nmi },
-	{ "reset", run_reset },
-	{ "stats", run_stats },
-	{ "inspect", run_inspect },
-	{ "settings", run_settings },
-	{ "shutdown", run_shutdown },
-	{ "time", run_time },
-	{ "kvp-get", run_kvp_get },
-	{ "nvme-attach", run_nvme_attach },
-	{ "nvme-detach", run_nvme_detach },
-	{ "nvme-resize", run_nvme_resize },
-	{ "scsi-resize", run_scsi_resize },
-	{ "mana-event", run_mana_event },
-	{ "fault", NULL },
-	{ "pause", NULL },
-	{ "resume", NULL },
-	{ NULL, NULL },
+/* ---- the table ---- */
+
+#define NO_ARGUMENTS { 0, 0, { 0 } }
+#define DISK ARGUMENT_DISK
+#define NSID ARGUMENT_NSID
+
+const struct command commands[] = {
+	{ "help", NO_ARGUMENTS, "what there is", run_help },
+	{ "info", NO_ARGUMENTS, "the machine, and how it is", run_info },
+	{ "stats", NO_ARGUMENTS, "all counters", run_stats },
+	{ "inspect", { 0, 2, { ARGUMENT_PATH, ARGUMENT_DEPTH } },
+	  "the host's objects from a path on (all, 4 deep)", run_inspect },
+	{ "disks", NO_ARGUMENTS, "the disks and what is behind them",
+	  run_disks },
+	{ "read-memory", { 1, 2, { ARGUMENT_GPA, ARGUMENT_BYTES,
+				   ARGUMENT_VTL } },
+	  "what a VTL (0) has there (64 bytes)", run_read_memory },
+	{ "v", { 1, 1, { ARGUMENT_PORT, ARGUMENT_VTL } },
+	  "talk to a vsock port of a VTL (0)", run_v },
+
+	{ "pause", NO_ARGUMENTS, "no VP runs, the guest's time stands",
+	  run_pause },
+	{ "resume", NO_ARGUMENTS, "on from there", run_resume },
+	{ "nmi", NO_ARGUMENTS, "an NMI for the guest's VP 0", run_nmi },
+	{ "reset", NO_ARGUMENTS, "the guest starts anew (no VTL2)",
+	  run_reset },
+	{ "quit", NO_ARGUMENTS, "vmm ends, and the machine with it",
+	  run_quit },
+
+	{ "shutdown", NO_ARGUMENTS, "the guest powers off; answered when it "
+	  "says that it will", run_shutdown },
+	{ "time", { 1, 0, { ARGUMENT_OFFSET } },
+	  "seconds that the guest's clock is ahead of the host's", run_time },
+	{ "kvp-get", { 1, 1, { ARGUMENT_KEY, ARGUMENT_POOL } },
+	  "what the guest says of itself, such as OSName", run_kvp_get },
+
+	{ "settings", { 1, 0, { ARGUMENT_SETTINGS } },
+	  "all of the paravisor's settings anew; answered when they hold",
+	  run_settings },
+	{ "nvme-attach", { 3, 0, { DISK, NSID, ARGUMENT_BACK } },
+	  "a namespace more on disk 0, 1, ...: mem:64M or file:PATH",
+	  run_nvme_attach },
+	{ "nvme-detach", { 2, 0, { DISK, NSID } }, "one less",
+	  run_nvme_detach },
+	{ "nvme-resize", { 3, 0, { DISK, NSID, ARGUMENT_SIZE } },
+	  "another size for one, such as 128M", run_nvme_resize },
+	{ "scsi-resize", { 2, 0, { DISK, ARGUMENT_SIZE } },
+	  "the same of a SCSI disk", run_scsi_resize },
+	{ "mana-event", { 1, 0, { ARGUMENT_EVENT } },
+	  "link-up, link-down, reset, silent, answer, coalesce, single",
+	  run_mana_event },
+
+	{ "fault", NO_ARGUMENTS, "not there yet", NULL },
+	{ NULL, NO_ARGUMENTS, NULL, NULL },
 };
+
+void command_run(void *opaque, struct request *request, struct json_span name,
+		 struct json_span args)
+{
+	const struct command *command = commands;
+	struct arguments a;
+
+	while (command->name && !json_is_string(name, command->name))
+		command++;
+	if (!command->name)
+		request_error(request, "cmd: unknown command");
+	else if (!command->run)
+		request_error(request, "%s: not supported yet", command->name);
+	else if (arguments_read(request, &command->arguments, args, &a))
+		command->run(opaque, request, &a);
+}
+
+static void print_upper(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		putc(*text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text,
+		     out);
+}
+
+void command_print_usage(const struct command *command, FILE *out)
+{
+	const struct argument_list *list = &command->arguments;
+
+	fputs(command->name, out);
+	for (int i = 0; i < list->needed + list->optional; i++) {
+		fputs(i < list->needed ? " " : " [", out);
+		print_upper(argument_name(list->name[i]), out);
+		if (i >= list->needed)
+			putc(']', out);
+	}
+}
+
+void commands_help(FILE *out)
+{
+	for (const struct command *c = commands; c->name; c++) {
+		char left[64] = "";
+		FILE *usage = fmemopen(left, sizeof(left), "w");
+
+		if (usage) {
+			command_print_usage(c, usage);
+			fclose(usage);
+		}
+		fprintf(out, "  %-31s %s\n", left, c->help);
+	}
+}

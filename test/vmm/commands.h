@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The commands of the control socket, by name and arguments:
+ * The commands that vmm takes while the machine runs: one table, by name,
+ * arguments and a line of help. It serves the control socket (control.h) and the
+ * console (console.h); what it says of itself is `help`, in vmm --help too.
  *
- *	quit  nmi  reset
- *	stats
- *	inspect       path (all), depth (4): the tree of the host's objects
- *	settings      the whole settings of the paravisor, as in --settings
- *	nvme-attach   disk, nsid, back (as --disk: mem:SIZE or file:PATH, then
- *	              any of ro, block=)
- *	nvme-detach   disk, nsid
- *	nvme-resize   disk, nsid, size
- *	scsi-resize   disk, size
- *	shutdown      asks the guest to power off; answered when it says that
- *	              it will
- *	time          offset: seconds that the guest's time is ahead of the
- *	              host's; answered when it was told so
- *	kvp-get       key, pool ("auto"): {"value":TEXT}; pools are external,
- *	              guest, auto, auto-external and auto-internal
- *	mana-event    event: link-up, link-down, reset (the device asks for
- *	              one), silent or answer (messages), coalesce or single
- *	              (completions of received frames)
- *
- * In brackets: what it is if it is left out. `disk` counts the --disk options
- * from 0; `size` is text such as "128M".
- * An argument that is missing, wrong or unknown is named in the error.
+ * Arguments have names, see command_arguments.h. `disk` counts the --disk
+ * options from 0; `size` is text such as "128M"; `back` as in --disk, mem:SIZE or
+ * file:PATH, then any of ro, block=. An argument that is missing, wrong or
+ * unknown is named in the error.
  */
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
@@ -31,7 +15,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "control.h"
+#include "command_arguments.h"
+#include "json.h"
+#include "request.h"
 
 /* Once, with NULL or with what is wrong. */
 typedef void command_done(void *request, const char *error);
@@ -45,11 +31,22 @@ struct command_ops {
 	/* An NMI for VP 0 of the guest. */
 	void (*nmi)(void *opaque);
 	const char *(*reset)(void *opaque);
-	/* Writes one JSON object. */
+	/* No VP runs, and the guest's time stands. NULL: done() is called when
+	 * it is so. */
+	const char *(*pause)(void *opaque, command_done *done, void *request);
+	const char *(*resume)(void *opaque);
+	/* Each writes one JSON object. */
+	void (*info)(void *opaque, FILE *out);
+	void (*disks)(void *opaque, FILE *out);
 	void (*stats)(void *opaque, FILE *out);
 	/* Writes one JSON object, 0; or -ENOENT, -ENOSPC, -ENOMEM. */
 	int (*inspect)(void *opaque, const char *path, unsigned int depth,
 		       FILE *out);
+	/* `size` bytes of what VTL `vtl` sees. */
+	const char *(*read_memory)(void *opaque, unsigned int vtl, uint64_t gpa,
+				   uint8_t *data, size_t size);
+	/* The socket that leads to ports of VTL `vtl`, see vsock.h; or NULL. */
+	const char *(*vsock)(void *opaque, unsigned int vtl);
 	/* NULL: done() is called. */
 	const char *(*settings)(void *opaque, const char *json, size_t len,
 				command_done *done, void *request);
@@ -77,7 +74,23 @@ struct command_target {
 	void *opaque;
 };
 
+struct command {
+	const char *name; /* NULL behind the last */
+	struct argument_list arguments;
+	const char *help;
+	/* NULL: known, but not there yet. */
+	void (*run)(const struct command_target *target,
+		    struct request *request, const struct arguments *a);
+};
+
+extern const struct command commands[];
+
 /* For control_open(), whose `opaque` is then a struct command_target. */
-extern const struct control_command commands[];
+void command_run(void *opaque, struct request *request, struct json_span name,
+		 struct json_span args);
+
+/* "kvp-get KEY [POOL]", and such a line of each with its help. */
+void command_print_usage(const struct command *command, FILE *out);
+void commands_help(FILE *out);
 
 #endif

@@ -3,10 +3,10 @@
  * Control socket, theory of operation
  *
  * Owns: the listening socket and up to MAX_CLIENTS connections. A client's
- * bytes gather in `line` until a newline; the line is checked as JSON and the
- * command looked up in the table of whoever opened the socket. From then on it
- * is a request, which lives until it is answered; a client that goes leaves its
- * requests without anybody to tell.
+ * bytes gather in `line` until a newline; the line is checked as JSON and given
+ * to whoever opened the socket. From then on it is a request, which lives until
+ * it is answered; a client that goes leaves its requests without anybody to
+ * tell.
  *
  * Threads: the loop's only.
  *
@@ -16,7 +16,6 @@
  * MAX_CLIENTS waits in the queue of the socket.
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,15 +49,16 @@ struct client {
 struct control {
 	struct reactor *loop;
 	const char *path;
-	const struct control_command *commands;
+	control_run *run;
 	void *opaque;
 	struct loop_fd listener;
-	struct control_request *requests; /* not answered yet */
+	struct client_request *requests; /* not answered yet */
 	struct client clients[MAX_CLIENTS];
 };
 
-struct control_request {
-	struct control_request *next;
+struct client_request {
+	struct request request; /* first: answers get this address */
+	struct client_request *next;
 	struct control *control;
 	struct client *client; /* NULL: gone */
 	char id[];	       /* as it was written */
@@ -68,7 +68,7 @@ struct control_request {
 
 static void client_close(struct client *client, const char *why)
 {
-	struct control_request *request = client->control->requests;
+	struct client_request *request = client->control->requests;
 
 	for (; request; request = request->next)
 		if (request->client == client)
@@ -87,7 +87,7 @@ static void client_close(struct client *client, const char *why)
 
 static bool has_requests(const struct client *client)
 {
-	const struct control_request *request = client->control->requests;
+	const struct client_request *request = client->control->requests;
 
 	while (request && request->client != client)
 		request = request->next;
@@ -116,12 +116,10 @@ static void send_line(struct client *client, char *text, size_t len)
 		client_close(client, NULL);
 }
 
-/* Ends the request with {"id":ID,"KEY":VALUE}; VALUE is JSON or, with
- * `quote`, becomes a string. */
-static void answer(struct control_request *request, const char *key,
-		   const char *value, bool quote)
+static void answer(struct request *of, const char *ok, const char *error)
 {
-	struct control_request **at = &request->control->requests;
+	struct client_request *request = (struct client_request *)of;
+	struct client_request **at = &request->control->requests;
 	struct client *client = request->client;
 	char *text = NULL;
 	size_t len = 0;
@@ -131,11 +129,12 @@ static void answer(struct control_request *request, const char *key,
 		at = &(*at)->next;
 	*at = request->next;
 	if (out) {
-		fprintf(out, "{\"id\":%s,\"%s\":", request->id, key);
-		if (quote)
-			json_write(out, value);
+		fprintf(out, "{\"id\":%s,\"%s\":", request->id,
+			error ? "error" : "ok");
+		if (error)
+			json_write(out, error);
 		else
-			fputs(value, out);
+			fputs(ok, out);
 		fputs("}\n", out);
 		fclose(out);
 	}
@@ -146,71 +145,62 @@ static void answer(struct control_request *request, const char *key,
 		free(text);
 }
 
-void control_ok(struct control_request *request, const char *ok)
-{
-	answer(request, "ok", ok, false);
-}
-
-void control_error(struct control_request *request, const char *format, ...)
-{
-	char *text;
-	va_list ap;
-
-	va_start(ap, format);
-	if (vasprintf(&text, format, ap) < 0)
-		text = NULL;
-	va_end(ap);
-	answer(request, "error", text ? text : "out of memory", true);
-	free(text);
-}
-
 /* ---- requests ---- */
 
-static void run_command(struct control *control,
-			struct control_request *request, struct json_span line)
+/* False: answered, with the name of a member that nobody knows. */
+static bool check_members(struct request *request, struct json_span line)
 {
-	struct json_span name, args = { "{}", 2 };
-	const struct control_command *command;
+	struct json_span name, value = { 0 };
 
-	if (!json_member(line, "cmd", &name)) {
-		control_error(request, "cmd is missing");
-		return;
+	while (json_next(line, &name, &value)) {
+		if (json_is_string(name, "id") ||
+		    json_is_string(name, "cmd") ||
+		    json_is_string(name, "args"))
+			continue;
+		request_error(request, "%.*s: unknown member",
+			      name.len > 34 ? 32 : (int)name.len - 2,
+			      name.at + 1);
+		return false;
 	}
-	if (json_member(line, "args", &args) && *args.at != '{') {
-		control_error(request, "args: must be an object");
-		return;
-	}
-	for (command = control->commands; command->name; command++)
-		if (json_is_string(name, command->name))
-			break;
-	if (!command->name)
-		control_error(request, "cmd: unknown command");
-	else if (!command->run)
-		control_error(request, "%s: not supported yet", command->name);
-	else
-		command->run(control->opaque, request, args);
+	return true;
 }
 
-static struct control_request *request_create(struct client *client,
-					      struct json_span id)
+static void run_line(struct control *control, struct request *request,
+		     struct json_span line)
 {
-	struct control_request *request = malloc(sizeof(*request) + id.len + 1);
+	struct json_span name, args = { "{}", 2 };
+
+	if (!check_members(request, line))
+		return;
+	if (!json_member(line, "cmd", &name))
+		request_error(request, "cmd is missing");
+	else if (json_member(line, "args", &args) && *args.at != '{')
+		request_error(request, "args: must be an object");
+	else
+		control->run(control->opaque, request, name, args);
+}
+
+static struct request *request_create(struct client *client,
+				      struct json_span id)
+{
+	struct client_request *request = malloc(sizeof(*request) + id.len + 1);
 
 	if (!request)
 		return NULL;
+	request->request.answer = answer;
 	request->control = client->control;
 	request->client = client;
 	request->next = client->control->requests;
 	client->control->requests = request;
 	memcpy(request->id, id.at, id.len);
 	request->id[id.len] = '\0';
-	return request;
+	return &request->request;
 }
 
 static void serve_line(struct client *client, const char *text, size_t len)
 {
 	struct json_span line, id = { "null", 4 };
-	struct control_request *request;
+	struct request *request;
 	bool good_id = true;
 	size_t wrong;
 	int err = json_check(text, len, &line, &wrong);
@@ -223,11 +213,11 @@ static void serve_line(struct client *client, const char *text, size_t len)
 	if (!request)
 		client->why = "out of memory";
 	else if (err)
-		control_error(request, "not JSON at byte %zu", wrong);
+		request_error(request, "not JSON at byte %zu", wrong);
 	else if (!good_id)
-		control_error(request, "id: must be a string or a number");
+		request_error(request, "id: must be a string or a number");
 	else
-		run_command(client->control, request, line);
+		run_line(client->control, request, line);
 }
 
 static const char *serve_lines(struct client *client)
@@ -310,8 +300,7 @@ static void listener_ready(struct loop_fd *watch, short events)
 }
 
 struct control *control_open(const char *path, struct reactor *loop,
-			     const struct control_command *commands,
-			     void *opaque)
+			     control_run *run, void *opaque)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	int fd = control ? unix_listen(path, MAX_CLIENTS) : -ENOMEM;
@@ -323,7 +312,7 @@ struct control *control_open(const char *path, struct reactor *loop,
 	}
 	control->loop = loop;
 	control->path = path;
-	control->commands = commands;
+	control->run = run;
 	control->opaque = opaque;
 	control->listener = (struct loop_fd){ .fn = listener_ready,
 					      .fd = fd,
@@ -341,7 +330,7 @@ struct control *control_open(const char *path, struct reactor *loop,
 
 void control_close(struct control *control)
 {
-	struct control_request *request;
+	struct client_request *request;
 
 	if (!control)
 		return;

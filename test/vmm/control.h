@@ -7,7 +7,8 @@
  *
  * `id` is any string or number and comes back as it is (null if it was
  * missing); `args` may be left out. A command may be answered after later
- * ones: `id` tells which it is.
+ * ones: `id` tells which it is. What may be in a line is in
+ * control.schema.json.
  *
  * Threads: everything below is the loop's thread's, or before the loop runs or
  * when it has ended.
@@ -18,29 +19,20 @@
 #include <pv/reactor.h>
 
 #include "json.h"
+#include "request.h"
 
 struct control;
-struct control_request; /* from run() until it is answered */
 
-struct control_command {
-	const char *name;
-	/* Answers the request, now or later, with one of the calls below.
-	 * `args` is an object, valid during the call. NULL: the command is
-	 * known, but not there yet. */
-	void (*run)(void *opaque, struct control_request *request,
-		    struct json_span args);
-};
+/* Does what `name`, a JSON value, asks for, and answers the request, now or
+ * later, also when its client is gone. `args` is an object. Both are valid
+ * during the call. */
+typedef void control_run(void *opaque, struct request *request,
+			 struct json_span name, struct json_span args);
 
-/* `ok`: one JSON value. Both end the request, also when its client is gone. */
-void control_ok(struct control_request *request, const char *ok);
-void control_error(struct control_request *request, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* Listens on a Unix socket. The table ends with a NULL name. NULL after one
- * line on stderr. Before loop_run(); commands are taken once the loop runs. */
+/* Listens on a Unix socket. NULL after one line on stderr. Before loop_run();
+ * commands are taken once the loop runs. */
 struct control *control_open(const char *path, struct reactor *loop,
-			     const struct control_command *commands,
-			     void *opaque);
+			     control_run *run, void *opaque);
 
 /* After loop_run() has returned. Nobody answers a request after that. NULL is
  * harmless. */

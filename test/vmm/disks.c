@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "disks.h"
+#include "json.h"
 #include "model/medium.h"
 #include "model/nvme.h"
 #include "relay/channel.h"
@@ -253,6 +254,42 @@ void disks_print_stats(struct disks *d, FILE *out)
 		comma = ",";
 	}
 	fputs("]", out);
+}
+
+static void print_namespaces(const struct disk_device *disk, FILE *out)
+{
+	const char *comma = "";
+
+	fputs(",\"namespaces\":[", out);
+	if (disk->medium) {
+		fprintf(out, "%u", NSID);
+		comma = ",";
+	}
+	for (const struct added_namespace *a = disk->added; a; a = a->next) {
+		fprintf(out, "%s%u", comma, a->nsid);
+		comma = ",";
+	}
+	fputs("]", out);
+}
+
+void disks_print(struct disks *d, FILE *out)
+{
+	fputs("{\"disks\":[", out);
+	for (unsigned int i = 0; i < d->options->nr_disks; i++) {
+		const struct disk_device *disk = &d->disk[i];
+
+		fprintf(out, "%s{\"disk\":%u,\"option\":", i ? "," : "", i);
+		json_write(out, disk->option->text);
+		fprintf(out, ",\"owner\":\"%s\",\"device\":\"%s\"",
+			disk->option->owner == OWNER_VTL0 ? "vtl0" : "vtl2",
+			is_scsi(d, disk) ? "scsi" : "nvme");
+		if (is_scsi(d, disk))
+			fprintf(out, ",\"lun\":%u", disk->lun);
+		else
+			print_namespaces(disk, out);
+		fputs("}", out);
+	}
+	fputs("]}", out);
 }
 
 /* ---- settings ---- */

@@ -47,6 +47,9 @@ void disks_close(struct disks *d);
 /* One JSON array, in the order of the options. */
 void disks_print_stats(struct disks *d, FILE *out);
 
+/* One JSON object: what they are and what is behind them. */
+void disks_print(struct disks *d, FILE *out);
+
 /* The member "storage" of settings of the paravisor that give the guest every
  * disk of VTL2. False, and nothing printed: there is none. */
 bool disks_print_settings(const struct vmm_options *options, FILE *out);

@@ -11,7 +11,8 @@
  *
  * A change to lost and back is one line on stderr. A guest that closes the
  * channel has not lost its heartbeat: it has stopped having one. An answer with
- * another number is life, too, and counted as wrong.
+ * another number is life, too, and counted as wrong. While the machine is paused
+ * nothing is sent, and what was asked before is not missed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +50,8 @@ static void answered(struct ic *ic, const struct ic_answer *answer)
 		return;
 	beat_later(s);
 	if (answer->error) {
-		lose(s);
+		if (!s->paused)
+			lose(s);
 		return;
 	}
 	if (s->state == HEARTBEAT_LOST)
@@ -72,6 +74,10 @@ static void beat(struct reactor_timer *timer)
 		((char *)timer - offsetof(struct heartbeat_service, next));
 	struct ic_heartbeat body = { .sequence = cpu_to_le64(s->sequence) };
 
+	if (s->paused) {
+		beat_later(s);
+		return;
+	}
 	if (!ic_request(&s->ic, &body, sizeof(body), HEARTBEAT_LOST_S,
 			answered))
 		return;
@@ -118,6 +124,11 @@ static const struct ic_ops ops = {
 	.gone = gone,
 	.describe = describe,
 };
+
+void heartbeat_service_pause(struct heartbeat_service *s, bool paused)
+{
+	s->paused = paused;
+}
 
 void heartbeat_service_init(struct heartbeat_service *s, struct reactor *loop)
 {

@@ -41,9 +41,12 @@ struct heartbeat_service {
 	uint64_t sequence, beats, losses;
 	uint64_t wrong; /* answers with another number */
 	struct reactor_timer next;
+	bool paused;
 };
 
 void heartbeat_service_init(struct heartbeat_service *s, struct reactor *loop);
+/* A guest that does not run has not lost its heartbeat. */
+void heartbeat_service_pause(struct heartbeat_service *s, bool paused);
 
 /* ---- ic_time.c ---- */
 

@@ -106,6 +106,15 @@ void integration_destroy(struct integration *in)
 	free(in);
 }
 
+void integration_pause(struct integration *in, bool paused)
+{
+	heartbeat_service_pause(&in->heartbeat, paused);
+	if (!paused)
+		/* Nobody waits for it; a guest that does not listen has no
+		 * time to be told. */
+		time_service_set(&in->time, in->time.offset, NULL, NULL);
+}
+
 const char *integration_shutdown(struct integration *in, ic_done *done,
 				 void *opaque)
 {

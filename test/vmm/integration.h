@@ -25,6 +25,9 @@ void integration_revoke(struct integration *in);
 /* When all is revoked and the loop has ended. NULL is harmless. */
 void integration_destroy(struct integration *in);
 
+/* The machine was paused; or runs on, and the guest is told the time. */
+void integration_pause(struct integration *in, bool paused);
+
 /* As ic_services.h says. */
 const char *integration_shutdown(struct integration *in, ic_done *done,
 				 void *opaque);

@@ -193,6 +193,25 @@ bool json_member(struct json_span object, const char *name,
 	return false;
 }
 
+bool json_element(struct json_span array, struct json_span *value)
+{
+	struct scan s = { .end = array.at + array.len };
+	const char *p = array.at;
+
+	if (value->at)
+		p = skip_space(&s, value->at + value->len);
+	else if (!array.len || *p != '[')
+		return false;
+	if (value->at && *p != ',')
+		return false;
+	p = skip_space(&s, p + 1);
+	if (*p == ']')
+		return false; /* an empty array */
+	value->at = p;
+	value->len = (size_t)(scan_value(&s, p, 0) - p);
+	return true;
+}
+
 bool json_is_literal(struct json_span value, const char *text)
 {
 	return value.len == strlen(text) && !memcmp(value.at, text, value.len);

@@ -36,6 +36,9 @@ bool json_member(struct json_span object, const char *name,
 bool json_next(struct json_span object, struct json_span *name,
 	       struct json_span *value);
 
+/* The same for the elements of an array. */
+bool json_element(struct json_span array, struct json_span *value);
+
 /* The string without quotes and escapes, with a 0 behind. -EINVAL: the value is
  * no string, or one with a 0 or a lone surrogate in it; -ENAMETOOLONG. */
 int json_text(struct json_span value, char *text, size_t size);

@@ -243,7 +243,7 @@ int vcpu_ioctl(struct vcpu *vcpu, unsigned long request, void *arg,
 }
 
 /* Guest TSCs start at 0, the same on all vCPUs of both VMs. */
-static int set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
+int vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset)
 {
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
@@ -304,7 +304,7 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, int kvm, unsigned int id,
 			 "KVM_SET_CPUID2");
 	if (ret < 0)
 		goto out_destroy;
-	ret = set_tsc_offset(vcpu, tsc_offset);
+	ret = vcpu_set_tsc_offset(vcpu, tsc_offset);
 	if (ret < 0)
 		goto out_destroy;
 	/* An AMD kernel looks there whether its invariant TSC is to be

@@ -57,6 +57,8 @@ int vm_route_level(struct vm *vm, uint64_t address, uint32_t data);
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, int kvm, unsigned int id,
 		const struct kvm_cpuid2 *cpuid, uint64_t tsc_offset);
 void vcpu_destroy(struct vcpu *vcpu);
+/* Not while it is in KVM_RUN. */
+int vcpu_set_tsc_offset(struct vcpu *vcpu, uint64_t offset);
 
 /* KVM_RUN; 0, -EINTR, -EAGAIN, -EFAULT or another -errno. Silent. */
 int vcpu_run(struct vcpu *vcpu);

@@ -202,7 +202,7 @@ struct machine *machine_create(const struct machine_config *config)
 		goto out_destroy;
 	if (config->has_vtl2 && create_view(m, VTL2) < 0)
 		goto out_destroy;
-	m->tsc_start = __rdtsc();
+	atomic_store(&m->tsc_start, __rdtsc());
 	for (unsigned int i = 0; i < config->vps; i++)
 		if (vp_create(&m->vps[i], m, i) < 0)
 			goto out_destroy;
@@ -240,7 +240,8 @@ int machine_reset(struct machine *m)
 	view->guest_os_id = view->hypercall = view->reference_tsc = 0;
 	memset(view->crash, 0, sizeof(view->crash));
 	ret = create_view(m, VTL0);
-	m->tsc_start = __rdtsc();
+	pause_forget(m);
+	atomic_store(&m->tsc_start, __rdtsc());
 	for (unsigned int i = 0; !ret && i < m->config.vps; i++)
 		ret = vp_create(&m->vps[i], m, i);
 	/* Fails if an end was asked for meanwhile, which machine_run() sees. */

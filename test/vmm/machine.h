@@ -85,6 +85,15 @@ void machine_stop(struct machine *m, int status, const char *why, ...)
 int machine_reset(struct machine *m);
 void machine_destroy(struct machine *m);
 
+/*
+ * pause.c. No VP runs, in any VTL, and the guest's time stands, from when
+ * machine_is_paused() says so until machine_resume(). Neither harms when it is
+ * so already. The device thread, while machine_run() is under way.
+ */
+void machine_pause(struct machine *m);
+bool machine_is_paused(const struct machine *m);
+void machine_resume(struct machine *m);
+
 /* Host address of [gpa, gpa + size) if all of it is RAM that `vtl` sees,
  * else NULL. Valid until machine_destroy(). Any thread. */
 void *machine_ram(struct machine *m, enum vtl vtl, uint64_t gpa, size_t size);

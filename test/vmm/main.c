@@ -16,6 +16,8 @@
  * loop, made here. Signals are taken by the device thread from a signalfd; no
  * handler runs anywhere, so the terminal is always restored on the way out.
  *
+ * --console has a thread more, command_console.c.
+ *
  * However the machine ends, machine_stop() says why in one line, the streams
  * are drained, --stats is written, and the status is returned. If the VPs do
  * not stop within END_DEADLINE the process ends without them.
@@ -31,18 +33,24 @@
 
 #include "boot.h"
 #include "com.h"
+#include "command_console.h"
 #include "commands.h"
+#include "control.h"
 #include "devices.h"
 #include "disks.h"
 #include "integration.h"
+#include "json.h"
 #include "loop.h"
 #include "machine.h"
 #include "nets.h"
 #include "options.h"
 #include "serial_console.h"
+#include "terminal.h"
 
 #define NS_PER_SECOND 1000000000ull
 #define END_DEADLINE (10 * NS_PER_SECOND)
+#define PAUSE_DEADLINE (5 * NS_PER_SECOND)
+#define PAUSE_LOOK (NS_PER_SECOND / 1000)
 
 static const int ending_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
@@ -55,12 +63,17 @@ struct vmm {
 	struct serial_back *com3_back;
 	struct control *control;
 	struct command_target target;
+	struct command_console *console;
 	struct devices *devices;
 	struct machine *machine;
 	struct com_port *com3; /* VTL2 only */
 
 	struct loop_fd signals;
 	struct reactor_timer timeout, end;
+	struct reactor_timer pausing; /* armed: pause_done waits */
+	uint64_t pause_until, started;
+	command_done *pause_done;
+	void *pause_request;
 	enum vmm_status ending_status; /* what the end timer exits with */
 	bool attached; /* machine and devices are there */
 };
@@ -111,7 +124,7 @@ static void end_timer(struct reactor_timer *timer)
 					 offsetof(struct vmm, end));
 
 	fprintf(stderr, "vmm: the VPs do not stop; leaving them\n");
-	console_stop();
+	terminal_restore();
 	_exit(write_stats(vmm, vmm->ending_status));
 }
 
@@ -130,14 +143,129 @@ static void quit_asked(void *opaque)
 	stop(opaque, VMM_OK, "quit");
 }
 
+/* Ends the wait for a pause. */
+static void end_pause(struct vmm *vmm, const char *error)
+{
+	command_done *done = vmm->pause_done;
+
+	vmm->pause_done = NULL;
+	done(vmm->pause_request, error);
+}
+
+static void tell_paused(struct vmm *vmm, bool paused)
+{
+	struct integration *in = devices_integration(vmm->devices);
+
+	if (in)
+		integration_pause(in, paused);
+}
+
+static void look_paused(struct reactor_timer *timer)
+{
+	struct vmm *vmm = (struct vmm *)((char *)timer -
+					 offsetof(struct vmm, pausing));
+
+	if (machine_is_paused(vmm->machine)) {
+		tell_paused(vmm, true);
+		end_pause(vmm, NULL);
+	} else if (reactor_now() >= vmm->pause_until) {
+		machine_resume(vmm->machine);
+		end_pause(vmm, "a VP does not stop");
+	} else {
+		reactor_timer_arm(vmm->loop, timer,
+				  reactor_now() + PAUSE_LOOK);
+	}
+}
+
+static const char *pause_asked(void *opaque, command_done *done, void *request)
+{
+	struct vmm *vmm = opaque;
+
+	if (vmm->pause_done)
+		return "it is being paused";
+	if (machine_is_paused(vmm->machine))
+		return "it is paused";
+	vmm->pause_done = done;
+	vmm->pause_request = request;
+	vmm->pause_until = reactor_now() + PAUSE_DEADLINE;
+	machine_pause(vmm->machine);
+	look_paused(&vmm->pausing);
+	return NULL;
+}
+
+static const char *resume_asked(void *opaque)
+{
+	struct vmm *vmm = opaque;
+
+	if (vmm->pause_done)
+		return "it is being paused";
+	if (!machine_is_paused(vmm->machine))
+		return "it is not paused";
+	machine_resume(vmm->machine);
+	tell_paused(vmm, false);
+	return NULL;
+}
+
 static const char *reset_asked(void *opaque)
 {
 	struct vmm *vmm = opaque;
 
 	if (vmm->options.igvm)
 		return "reset: a machine with VTL2 cannot be, yet";
+	if (vmm->pause_done)
+		return "it is being paused";
+	if (machine_is_paused(vmm->machine))
+		tell_paused(vmm, false);
 	machine_stop(vmm->machine, VMM_RESET, "reset");
 	return NULL;
+}
+
+static void print_info(void *opaque, FILE *out)
+{
+	struct vmm *vmm = opaque;
+	const struct vmm_options *o = &vmm->options;
+
+	fputs("{\"igvm\":", out);
+	if (o->igvm)
+		json_write(out, o->igvm);
+	else
+		fputs("null", out);
+	fprintf(out, ",\"memory_mib\":%llu,\"state\":\"%s\","
+		"\"uptime_s\":%llu,\"vps\":%u}",
+		(unsigned long long)(o->memory >> 20),
+		vmm->pause_done ? "pausing" :
+		machine_is_paused(vmm->machine) ? "paused" : "running",
+		(unsigned long long)((reactor_now() - vmm->started) /
+				     NS_PER_SECOND), o->vps);
+}
+
+static void print_disks(void *opaque, FILE *out)
+{
+	struct vmm *vmm = opaque;
+
+	disks_print(devices_disks(vmm->devices), out);
+}
+
+static const char *memory_asked(void *opaque, unsigned int vtl, uint64_t gpa,
+				uint8_t *data, size_t size)
+{
+	struct vmm *vmm = opaque;
+	const void *at;
+
+	if (vtl && !vmm->options.igvm)
+		return "vtl: there is no VTL2";
+	at = machine_ram(vmm->machine, vtl ? VTL2 : VTL0, gpa, size);
+	if (!at)
+		return "gpa: not all of it is memory that this VTL sees";
+	memcpy(data, at, size);
+	return NULL;
+}
+
+static const char *vsock_asked(void *opaque, unsigned int vtl)
+{
+	struct vmm *vmm = opaque;
+
+	return vtl ? vmm->options.vtl2_vsock : vmm->options.vsock;
 }
 
 static void nmi_asked(void *opaque)
@@ -237,6 +365,12 @@ static const struct command_ops command_ops = {
 	.quit = quit_asked,
 	.nmi = nmi_asked,
 	.reset = reset_asked,
+	.pause = pause_asked,
+	.resume = resume_asked,
+	.info = print_info,
+	.disks = print_disks,
+	.read_memory = memory_asked,
+	.vsock = vsock_asked,
 	.stats = print_stats,
 	.inspect = inspect_asked,
 	.settings = settings_asked,
@@ -297,9 +431,9 @@ static int open_ends(struct vmm *vmm)
 	vmm->devices = devices_open(o, vmm->loop);
 	if (!vmm->devices)
 		return -EINVAL;
+	vmm->target = (struct command_target){ &command_ops, vmm };
 	if (o->control) {
-		vmm->target = (struct command_target){ &command_ops, vmm };
-		vmm->control = control_open(o->control, vmm->loop, commands,
+		vmm->control = control_open(o->control, vmm->loop, command_run,
 					    &vmm->target);
 		if (!vmm->control)
 			return -EINVAL;
@@ -368,6 +502,7 @@ static void *device_thread(void *opaque)
 						  NS_PER_SECOND);
 	}
 	vmm->end.fn = end_timer;
+	vmm->pausing.fn = look_paused;
 	loop_run(vmm->loop);
 	return NULL;
 }
@@ -395,19 +530,24 @@ static enum vmm_status run_machine(struct vmm *vmm)
 	pthread_t thread;
 	int err;
 
+	vmm->started = reactor_now();
 	err = pthread_create(&thread, NULL, device_thread, vmm);
 	if (err) {
 		fprintf(stderr, "vmm: device thread: %s\n", strerror(err));
 		return VMM_HOST_CANNOT;
 	}
+	if (vmm->options.console)
+		vmm->console = command_console_start(stdin, stdout,
+						     &vmm->target, vmm->loop);
 	status = run_starts(vmm);
 	if (!devices_stop(vmm->devices)) {
 		fputs("vmm: the devices do not stop; leaving them\n", stderr);
-		console_stop();
+		terminal_restore();
 		_exit(write_stats(vmm, status));
 	}
 	loop_stop(vmm->loop);
 	pthread_join(thread, NULL);
+	command_console_stop(vmm->console);
 	serial_back_drain(vmm->com3_back);
 	devices_drain(vmm->devices);
 	console_stop();

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "commands.h"
 #include "machine.h"
 #include "memory_map.h"
 #include "options.h"
@@ -90,6 +91,13 @@ static const char *parse_print_settings(struct vmm_options *o,
 {
 	(void)value;
 	o->print_settings = true;
+	return NULL;
+}
+
+static const char *parse_console(struct vmm_options *o, const char *value)
+{
+	(void)value;
+	o->console = true;
 	return NULL;
 }
 
@@ -243,8 +251,9 @@ static const struct option_row rows[] = {
 	{ "--vsock-path", "PATH", "Unix socket to the guest's vsock ports",
 	  parse_vsock, DEVICES, 0 },
 
-	{ "--control", "PATH", "Unix socket, JSON lines: stats, settings, ...; "
-	  "see below",
+	{ "--console", NULL, "commands on stdin and stdout, see below",
+	  parse_console, SEEING, REPEATS },
+	{ "--control", "PATH", "Unix socket: commands as JSON lines",
 	  parse_control, SEEING, 0 },
 	{ "--stats", "FILE", "counters of the host as JSON, written at exit",
 	  parse_stats, SEEING, 0 },
@@ -310,28 +319,18 @@ void options_help(FILE *out)
 	      " --net, with the\n"
 	      "  devices' GUIDs; a file of one's own for --settings is best made"
 	      " from them\n"
-	      "CONTROL: {\"id\":1,\"cmd\":\"stats\",\"args\":{}} in,"
-	      " {\"id\":1,\"ok\":{...}} or\n"
-	      "  {\"id\":1,\"error\":\"...\"} out, a line each. Commands:\n"
-	      "  quit, nmi, stats; reset (no VTL2); inspect (path, depth)\n"
-	      "  settings     args: the whole settings; answered when VTL2 has"
-	      " them\n"
-	      "  shutdown     the guest powers off; answered when it says that it"
-	      " will\n"
-	      "  time         offset: seconds that the guest's clock is set"
-	      " ahead of this host's\n"
-	      "  kvp-get      key: \"OSName\", pool (auto): what the guest says"
-	      " of itself\n"
-	      "  nvme-attach  disk, nsid, back: \"mem:64M\", as in DISK with"
-	      " ,ro ,block=B\n"
-	      "  nvme-detach  disk, nsid\n"
-	      "  nvme-resize  disk, nsid, size: \"128M\"\n"
-	      "  scsi-resize  disk, size        (disk: which --disk, from 0)\n"
-	      "  mana-event   event: link-up, link-down, reset, silent, answer,"
-	      " coalesce, single\n"
 	      "SIZE: digits and K, M, G or T, with or without B; powers of"
 	      " 1024\n"
 	      "\n"
+	      "Commands, words for --console; for --control lines of JSON"
+	      " (control.schema.json):\n"
+	      "  {\"id\":1,\"cmd\":\"kvp-get\",\"args\":{\"key\":\"OSName\"}}"
+	      " in,\n"
+	      "  {\"id\":1,\"ok\":{...}} or {\"id\":1,\"error\":\"...\"} out;"
+	      " of settings, args are all\n"
+	      "  of them, on --console SETTINGS is a file with them\n", out);
+	commands_help(out);
+	fputs("\n"
 	      "Exit status:\n"
 	      "  0      the guest powered off, or quit was asked for\n"
 	      "  1      this host cannot (no usable KVM, not enough memory)\n"
@@ -427,6 +426,19 @@ static enum options_result check_serial_paths(const struct vmm_options *o)
 	return OPTIONS_RUN;
 }
 
+/* There is one stdin. */
+static enum options_result check_console(const struct vmm_options *o)
+{
+	const struct serial_spec *specs[] = { &o->com1, &o->com2, &o->com3 };
+	static const char *const names[] = { "--com1", "--com2", "--com3" };
+
+	for (int i = 0; o->console && i < 3; i++)
+		if (specs[i]->kind == SERIAL_CONSOLE)
+			return refuse(names[i], specs[i]->text,
+				      "--console has stdin and stdout");
+	return OPTIONS_RUN;
+}
+
 enum options_result options_parse(int argc, char **argv,
 				  struct vmm_options *options)
 {
@@ -477,6 +489,8 @@ enum options_result options_parse(int argc, char **argv,
 		}
 	}
 	result = check_serial_paths(options);
+	if (result == OPTIONS_RUN)
+		result = check_console(options);
 	if (result == OPTIONS_RUN)
 		result = check_disks(options);
 	if (result == OPTIONS_RUN)

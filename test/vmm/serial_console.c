@@ -2,12 +2,11 @@
 /*
  * Console, theory of operation
  *
- * Owns: stdin, its terminal settings and the choice of the port that gets the
- * input. There is one stdin, so there is one console, in static variables.
+ * Owns: stdin and the choice of the port that gets the input. There is one
+ * stdin, so there is one console, in static variables.
  *
  * Threads: everything runs on the loop's thread except console_room(), which
- * posts a call, and the handler of deadly signals, which does nothing but
- * restore the terminal (tcsetattr() is async-signal-safe) and die as before.
+ * posts a call.
  *
  * Input that the port does not take stays in `held` and stdin is not polled
  * until console_room(): back-pressure reaches whoever writes to our stdin.
@@ -15,15 +14,14 @@
  * Failure answers: end of input or a read error ends reading, nothing else.
  */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <pv/log.h>
 
 #include "loop.h"
 #include "serial_console.h"
+#include "terminal.h"
 
 LOG_MODULE("console");
 
@@ -40,18 +38,11 @@ static struct {
 	uint8_t held[READ_SIZE];
 	size_t held_len;
 
+	bool raw;     /* a terminal, and raw: Ctrl-A is ours */
 	bool escaped; /* the last byte was Ctrl-A */
 	void (*quit)(void *opaque);
 	void *quit_opaque;
 } console;
-
-/* Read by the signal handler. */
-static volatile sig_atomic_t terminal_is_raw;
-static struct termios terminal_before;
-
-static const int deadly_signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE,
-				      SIGILL };
-#define NR_DEADLY (sizeof(deadly_signals) / sizeof(deadly_signals[0]))
 
 int console_add(struct serial_back *back)
 {
@@ -59,38 +50,6 @@ int console_add(struct serial_back *back)
 		return -ENOSPC;
 	console.ports[console.nr_ports++] = back;
 	return 0;
-}
-
-static void restore_terminal(void)
-{
-	if (terminal_is_raw)
-		tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
-	terminal_is_raw = 0;
-}
-
-static void die_restored(int signal_number)
-{
-	restore_terminal();
-	/* SA_RESETHAND has put the default action back. */
-	raise(signal_number);
-}
-
-static void make_terminal_raw(void)
-{
-	struct sigaction action = { .sa_handler = die_restored,
-				    .sa_flags = SA_RESETHAND };
-	struct termios raw;
-
-	if (tcgetattr(STDIN_FILENO, &terminal_before) < 0)
-		return;
-	for (size_t i = 0; i < NR_DEADLY; i++)
-		sigaction(deadly_signals[i], &action, NULL);
-	raw = terminal_before;
-	cfmakeraw(&raw);
-	/* Our own lines on stderr end with a bare newline. */
-	raw.c_oflag |= OPOST;
-	terminal_is_raw = 1;
-	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
 static void send_held(void)
@@ -119,7 +78,7 @@ static void next_port(void)
 /* Returns the byte to send, or -1. */
 static int filter_escape(uint8_t byte)
 {
-	if (!terminal_is_raw)
+	if (!console.raw)
 		return byte;
 	if (!console.escaped) {
 		console.escaped = byte == CTRL_A;
@@ -202,16 +161,19 @@ void console_start(struct reactor *loop, void (*quit)(void *opaque),
 				       .fd = STDIN_FILENO,
 				       .events = POLLIN };
 	if (isatty(STDIN_FILENO)) {
-		/* In the background, to touch the terminal is to be stopped. */
-		if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+		/* In the background, to touch it is to be stopped. */
+		if (!terminal_hold(STDIN_FILENO))
 			return;
-		make_terminal_raw();
+		terminal_raw();
+		console.raw = true;
 	}
 	loop_fd_add(loop, &console.in);
 }
 
 void console_stop(void)
 {
-	restore_terminal();
+	if (console.raw)
+		terminal_restore();
+	console.raw = false;
 	console.loop = NULL;
 }

@@ -10,5 +10,6 @@ vmm_sources += $(patsubst %,igvm/%.c,read check registers \
 	$(patsubst %,relay/%.c,channel channel_messages connection gpadl \
 	gpadl_messages message_pipe offer relayed ring serial_server server)
 
-# The user-mode network; Debian has it as a shared library only.
-vmm_ldflags += -Wl,--no-as-needed -lslirp -Wl,--as-needed
+# The user-mode network and the console's lines; Debian has the first as a shared
+# library only.
+vmm_ldflags += -Wl,--no-as-needed -lslirp -ledit -Wl,--as-needed

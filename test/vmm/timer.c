@@ -39,7 +39,7 @@
 
 uint64_t reference_time(const struct machine *m)
 {
-	uint64_t tsc = __rdtsc() - m->tsc_start;
+	uint64_t tsc = __rdtsc() - atomic_load(&m->tsc_start);
 
 	return (uint64_t)((unsigned __int128)tsc * m->tsc_scale >> 64);
 }

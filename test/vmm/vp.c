@@ -58,6 +58,8 @@
  * After VTL2's return to VTL0 the thread passes (b) with VTL0 as its VTL, so
  * what came during the switch enters VTL2 again.
  *
+ * A machine that is paused (pause.c) has its VPs parked, whatever waits for them.
+ *
  * HLT: VTL2's parks here until an interrupt is deliverable; VTL0's is inside
  * KVM_RUN.
  *
@@ -349,7 +351,8 @@ static void park(struct vp *vp, uint64_t deadline)
 	struct timespec until;
 
 	atomic_store(&vp->where, VP_PARKED);
-	if (!atomic_load(&vp->requests) && !(vv->started && wakes(vp))) {
+	if (!atomic_load(&vp->requests) &&
+	    (vp->stands || !(vv->started && wakes(vp)))) {
 		if (deadline)
 			until = timer_to_clock(vp->m, deadline);
 		syscall(SYS_futex, &vp->where,
@@ -581,6 +584,16 @@ static bool run_once(struct vp *vp)
 
 	if (atomic_load(&vp->requests) && !serve_requests(vp))
 		return false;
+	if (pause_stand(vp)) {
+		park(vp, 0);
+		return true;
+	}
+	ret = pause_take_time(vp);
+	if (ret < 0) {
+		machine_stop(vp->m, VMM_HOST_CANNOT, "VP %u has no time",
+			     vp->index);
+		return false;
+	}
 	deadline = timer_expire(vp);
 	if (!vv->started || (vv->halted && !wakes(vp))) {
 		park(vp, deadline);
@@ -657,7 +670,7 @@ static int create_vcpu(struct vp *vp, enum vtl vtl)
 	if (!cpuid)
 		return -ENOMEM;
 	ret = vcpu_create(&vv->vcpu, &machine_view(m, vtl)->vm, m->kvm,
-			  vp_apic_id(m, vp->index), cpuid, -m->tsc_start);
+			  vp_apic_id(m, vp->index), cpuid, -vp->tsc_start);
 	free(cpuid);
 	if (ret < 0)
 		return ret;
@@ -681,6 +694,7 @@ int vp_create(struct vp *vp, struct machine *m, unsigned int index)
 
 	vp->m = m;
 	vp->index = index;
+	vp->tsc_start = atomic_load(&m->tsc_start);
 	vp->active = m->config.has_vtl2 ? VTL2 : VTL0;
 	lapic_init(&vp->lapic, (uint8_t)vp_apic_id(m, index), send_ipi, vp);
 	for (unsigned int i = 0; i < 2; i++) {

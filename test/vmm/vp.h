@@ -33,6 +33,7 @@ enum vp_where {
 #define VP_REQUEST_STOP (1u << 0)
 #define VP_REQUEST_START (1u << 1)       /* VTL2 of an AP: start_context */
 #define VP_REQUEST_DUMP (1u << 2)        /* registers to stderr */
+#define VP_REQUEST_LOOK (1u << 4)        /* at what else was published */
 #define VP_REQUEST_DELIVERABLE (1u << 3) /* a SINT of VTL0 became free */
 
 #define SYNIC_QUEUE 32
@@ -76,6 +77,8 @@ struct vp {
 	_Atomic(const void *) in_callback; /* the region or port it is in */
 
 	enum vtl active;
+	bool stands;          /* counted in machine->standing */
+	uint64_t tsc_start;   /* that its vCPUs have */
 	struct vp_vtl vtl[2]; /* by vtl_index() */
 	struct lapic lapic;   /* of VTL2 */
 	bool eoi_pending;     /* "no EOI required" was told to the guest */
@@ -147,7 +150,11 @@ struct machine {
 	int kvm;
 	struct vtl_view view[2];
 	struct vp *vps;
-	uint64_t tsc_khz, tsc_start;
+	uint64_t tsc_khz;
+	_Atomic uint64_t tsc_start; /* the TSC at the guest's 0 */
+	_Atomic bool paused;
+	_Atomic unsigned int standing;  /* VPs that wait for its end */
+	_Atomic uint64_t stood_since;   /* the TSC when the last one did */
 	uint64_t tsc_scale; /* reference time = TSC * scale >> 64 */
 
 	pthread_mutex_t lock;
@@ -215,6 +222,15 @@ void vp_request(struct vp *vp, uint32_t request);
 void vp_log(struct vp *vp, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void vp_dump(struct vp *vp);
+
+/* ---- pause.c ---- */
+
+/* Before a VP runs. True: it is to wait instead, parked. */
+bool pause_stand(struct vp *vp);
+/* Then: gives its vCPUs the machine's time. -errno after one line. */
+int pause_take_time(struct vp *vp);
+/* Between two starts. */
+void pause_forget(struct machine *m);
 
 /* ---- io.c: port and MMIO exits ---- */
 

@@ -38,6 +38,9 @@ struct uart {
 	bool thre_pending; /* THRE interrupt latched (data sheet, 8.6.5) */
 	bool overrun;	   /* LSR bit 1 */
 	bool irq_level;
+	bool wait_for_rts; /* see uart_wait_for_rts() */
+	uint8_t rx_burst;  /* bytes read since the driver saw none */
+	bool rx_hidden;	   /* the next read of IIR does not tell of any */
 	struct uart_fifo rx;
 	struct uart_fifo tx; /* bytes the tty has not taken yet */
 
@@ -52,6 +55,11 @@ void uart_init(struct uart *uart, struct tty *tty,
 
 /* Reset as on power-up; keeps tty, callback and counters. */
 void uart_reset(struct uart *uart);
+
+/* With `wait`, bytes are taken from the tty only while the driver holds DTR and
+ * RTS, which it does while it has the port open: what came before waits in the
+ * tty. Off after uart_init(); a reset keeps it. */
+void uart_wait_for_rts(struct uart *uart, bool wait);
 
 /* Register access; `reg` is 0..7. One byte per access. */
 uint8_t uart_read(struct uart *uart, unsigned int reg);
