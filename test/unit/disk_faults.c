@@ -267,6 +267,9 @@ static void fault(struct way *way, const struct disk_fault_rule *rule)
 		way->status = status;
 		arm(way, 0);
 		break;
+	case DISK_FAULT_LIE:
+		arm(way, 0);
+		break;
 	case DISK_FAULT_SHORT:
 	case DISK_FAULT_LATE_ERROR:
 		way->status = status;
@@ -424,6 +427,7 @@ const char *disk_fault_text(enum disk_fault fault)
 		[DISK_FAULT_ERROR] = "error",
 		[DISK_FAULT_LATE_ERROR] = "late error",
 		[DISK_FAULT_SHORT] = "short",
+		[DISK_FAULT_LIE] = "lie",
 		[DISK_FAULT_REORDER] = "reorder",
 		[DISK_FAULT_LOSE] = "lose",
 	};

@@ -21,6 +21,7 @@ enum disk_fault {
 	DISK_FAULT_ERROR,     /* ends in `status`, not carried out */
 	DISK_FAULT_LATE_ERROR, /* ends in `status`, but was carried out */
 	DISK_FAULT_SHORT,     /* the first half is carried out, then `status` */
+	DISK_FAULT_LIE,	      /* DISK_OK, but not carried out: no disk may */
 	DISK_FAULT_REORDER,   /* with others, and those in reverse order */
 	/* The disk is gone from now on, with all it has: what that had been
 	 * sent may have been carried out. DISK_LOST is told. */

@@ -201,6 +201,12 @@ static void shortened(void **state)
 	expect(DISK_FAULT_SHORT, DISK_OK, 0, DISK_FAILED, true, false);
 }
 
+static void lie(void **state)
+{
+	(void)state;
+	expect(DISK_FAULT_LIE, DISK_OK, 0, DISK_OK, false, false);
+}
+
 static void reorder(void **state)
 {
 	(void)state;
@@ -277,7 +283,7 @@ int main(void)
 		CASE(passes),	  CASE(drop),	    CASE(delay),
 		CASE(duplicate),  CASE(error),	    CASE(late_error),
 		CASE(shortened),  CASE(reorder),    CASE(lose),
-		CASE(matches),
+		CASE(matches),	  CASE(lie),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
