@@ -16,13 +16,20 @@
 /* Named after what the channel waits for. */
 enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 
+/* A channel has so many times its depth of requests, but not less than so many:
+ * see storvsp_share.c. */
+#define STORVSP_POOL 8u
+#define STORVSP_MIN_POOL 256u
+
 /* A request is young in the run that took it and so many after. */
 #define STORVSP_YOUNG_RUNS 16u
 
 struct storvsp_request {
 	struct scsi_task task; /* first */
 	struct storvsp_channel *channel;
-	struct storvsp_request *next; /* free */
+	struct storvsp_request *next; /* free; waiting or running, of a unit */
+	struct storvsp_request **at;  /* running: what points here */
+	uint32_t tick; /* when it began to run */
 	uint64_t transaction;
 	uint32_t reply_size;
 	uint32_t run; /* that took it */
@@ -32,6 +39,8 @@ struct storvsp_request {
 struct storvsp_counters {
 	uint64_t srbs, completions, runs;
 	uint64_t no_request, no_room; /* left packets in the ring */
+	uint64_t kept;		      /* one was read too early */
+	uint64_t floor_broken;	      /* a unit's, by others: it never is */
 	uint64_t refused;	      /* violations that were answered */
 	uint64_t announcements;	      /* ENUMERATE_BUS */
 	uint64_t pauses;	      /* runs that left the client masked */
@@ -46,6 +55,8 @@ struct storvsp_lun {
 	struct scsi_lun scsi; /* first */
 	struct reactor *reactor; /* the server's */
 	atomic_uint users;	 /* the controller, and each channel */
+	atomic_uint stalled;	 /* channels that wait for it; not 0: degraded */
+	atomic_uint degradations; /* so often was it */
 	struct reactor_call unused;
 	void (*done)(void *opaque);
 	void *opaque;
@@ -54,7 +65,14 @@ struct storvsp_lun {
 struct storvsp_nexus {
 	struct scsi_nexus scsi;	 /* first */
 	struct storvsp_lun *lun; /* NULL: not open */
-	unsigned int tasks;	 /* under way */
+	unsigned int tasks;   /* under way */
+	unsigned int running; /* of those, and which: */
+	struct storvsp_request *running_list;
+	struct storvsp_request *waiting, *last_waiting;
+	uint64_t waits, full;
+	bool slow;     /* its share is used up, and that lasts */
+	bool stalled;  /* the disk's deadline has passed */
+	bool answered; /* ... and since then something ended */
 };
 
 struct storvsp_channel {
@@ -66,7 +84,17 @@ struct storvsp_channel {
 	bool stopped; /* by a violation */
 	bool closing;
 	bool ended; /* closing, and nothing is under way */
-	unsigned int depth, in_flight;
+	unsigned int depth; /* of a unit */
+	unsigned int nr_requests, in_flight;
+	/* See storvsp_share.c. */
+	uint32_t floor, shared, shared_used; /* requests */
+	unsigned int nr_waiting;
+	struct storvsp_request *executing;
+	bool kept; /* a packet was read and not taken: */
+	struct ring_packet kept_packet;
+	uint64_t kept_since;
+	struct reactor_timer watch;
+	uint32_t tick;
 	/* What is under way of the last runs, and of each of them: see
 	 * "Signals" in storvsp_channel.c. */
 	uint32_t run;
@@ -75,7 +103,9 @@ struct storvsp_channel {
 	struct reactor_timer look;
 	uint32_t look_run; /* when it was armed */
 	uint32_t completion_space; /* of the ring, for one */
+	/* `fresh` of them were never used, and their memory not touched. */
 	struct storvsp_request *requests, *free;
+	unsigned int fresh;
 	struct reactor_call resume, sync;
 	struct scsi_bounce_pool bounce;
 	struct storvsp_counters count;
@@ -147,9 +177,29 @@ void storvsp_follow(struct storvsp_channel *ch);
 void storvsp_stop_following(struct storvsp_channel *ch);
 /* Nothing is under way on any. */
 void storvsp_close_nexuses(struct storvsp_channel *ch);
-/* A task of this nexus ended. */
-void storvsp_nexus_idle(struct storvsp_channel *ch,
-			struct storvsp_nexus *nexus);
+
+/* storvsp_share.c. Channel's reactor. */
+
+/* The open units are others. */
+void storvsp_set_shares(struct storvsp_channel *ch);
+/* Nothing shared is left: shall this packet wait? We will be called again. */
+bool storvsp_keeps(struct storvsp_channel *ch,
+		   const struct ring_packet *packet);
+/* There is no request for the next packet. */
+void storvsp_no_request(struct storvsp_channel *ch);
+/* Executes req->task, now or when it is its turn. False: its unit has more
+ * than its share; nothing was done. */
+bool storvsp_start(struct storvsp_request *req);
+/* It ended: storvsp_start() is undone. */
+void storvsp_ended(struct storvsp_request *req);
+/* Executes those whose turn it is. */
+void storvsp_run_waiting(struct storvsp_channel *ch);
+/* Ends them instead: nobody is there any more to be told. */
+void storvsp_drop_waiting(struct storvsp_channel *ch);
+/* The nexus is about to be closed. */
+void storvsp_unstall(struct storvsp_nexus *nexus);
+/* As a timer, while commands run. */
+void storvsp_watch(struct reactor_timer *timer);
 
 /* The table was changed: all follow, then the client is told. The lock is
  * held. Server's reactor. */

@@ -18,6 +18,7 @@
 #define RUN 8u
 #define RETRIES 5 /* as Linux' sd */
 #define STEP_NS 5000000ull
+#define FULL_NS 3000000ull /* as Linux' SCSI_QUEUE_DELAY */
 #define PAGE 4096u
 /* A byte's offset that no disk takes as it is: through a bounce buffer. */
 #define ODD 3u
@@ -29,12 +30,11 @@ void stamping_open(struct stamping_guest *g, struct machine *m, uint8_t lun,
 	g->m = m;
 	g->lun = lun;
 	g->deadline_ns = STEP_NS;
+	g->odd = 16;
 	assert_int_equal(stamp_open(&g->book, 0, blocks, STAMPING_BLOCK, seed),
 			 0);
 	g->busy = calloc(blocks, sizeof(*g->busy));
 	assert_non_null(g->busy);
-	for (unsigned int i = 0; i < STAMPING_SLOTS; i++)
-		guest_pages(m->g, g->slot[i].pfn, STAMPING_PAGES);
 }
 
 void stamping_close(struct stamping_guest *g)
@@ -97,8 +97,9 @@ static int put(struct stamping_guest *g, struct stamping_slot *slot)
 					  (slot->offset + bytes + PAGE - 1) /
 						  PAGE);
 
-	slot->transaction = ++g->sequence * STAMPING_SLOTS +
-			    (uint64_t)(slot - g->slot);
+	/* The unit is in the lowest byte: two guests may share a channel. */
+	slot->transaction = (++g->sequence * STAMPING_SLOTS +
+			     (uint64_t)(slot - g->slot)) << 8 | g->lun;
 	slot->sent_at = reactor_now();
 	return guest_send(&g->m->ch, RING_PACKET_GPA_DIRECT,
 			  RING_FLAG_COMPLETION_REQUESTED, slot->transaction,
@@ -128,12 +129,14 @@ static bool send_run(struct stamping_guest *g, bool write, uint32_t lba,
 		slot++;
 	if (slot == g->slot + STAMPING_SLOTS)
 		return false;
+	if (!slot->pfn[0])
+		guest_pages(g->m->g, slot->pfn, STAMPING_PAGES);
 	slot->write = write;
 	slot->retries = 0;
 	slot->lba = lba;
 	slot->blocks = blocks;
 	slot->offset = (uint32_t)rand() % 8 * STAMPING_BLOCK;
-	if (rand() % 16 == 0)
+	if (g->odd && (uint32_t)rand() % g->odd == 0)
 		slot->offset = ODD;
 	if (write)
 		g->blocks_written += slot->blocks;
@@ -184,9 +187,15 @@ static bool worth_a_retry(const struct vstor_srb *srb)
 static void answered(struct stamping_guest *g, uint64_t transaction,
 		     const struct vstor_srb *srb)
 {
-	struct stamping_slot *slot = &g->slot[transaction % STAMPING_SLOTS];
+	struct stamping_slot *slot =
+		&g->slot[(transaction >> 8) % STAMPING_SLOTS];
 	uint64_t took = reactor_now() - slot->sent_at;
 
+	if ((transaction & 0xff) != g->lun) {
+		assert_non_null(g->peer);
+		answered(g->peer, transaction, srb);
+		return;
+	}
 	assert_true(slot->busy);
 	assert_int_equal(slot->transaction, transaction); /* and only once */
 	assert_in_range(took, 0, deadline(g, slot));
@@ -198,6 +207,9 @@ static void answered(struct stamping_guest *g, uint64_t transaction,
 		assert_int_equal(le32_to_cpu(srb->data_size),
 				 slot->blocks * STAMPING_BLOCK);
 		end(g, slot, true);
+	} else if (srb->scsi_status == SCSI_TASK_SET_FULL) {
+		g->refused++;
+		slot->full = true;
 	} else if (srb->srb_status == VSTOR_SRB_INVALID_LUN) {
 		g->nobody++;
 		end(g, slot, false);
@@ -228,6 +240,18 @@ void stamping_receive(struct stamping_guest *g)
 	}
 }
 
+void stamping_again(struct stamping_guest *g)
+{
+	for (unsigned int i = 0; i < STAMPING_SLOTS; i++) {
+		struct stamping_slot *slot = &g->slot[i];
+
+		if (!slot->full || reactor_now() - slot->sent_at < FULL_NS)
+			continue;
+		slot->full = false;
+		assert_int_equal(put(g, slot), 0);
+	}
+}
+
 /* Lets time pass when nothing else happens. */
 static void wait(struct stamping_guest *g, unsigned int above)
 {
@@ -242,6 +266,7 @@ static void wait(struct stamping_guest *g, unsigned int above)
 			continue;
 		reactor_inline_advance(STEP_NS);
 		stamping_receive(g);
+		stamping_again(g);
 		for (unsigned int i = 0; i < STAMPING_SLOTS; i++)
 			if (g->slot[i].busy)
 				assert_in_range(reactor_now() -

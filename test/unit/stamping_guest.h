@@ -11,12 +11,13 @@
 #include "test/guest/stamp.h"
 #include "test/unit/storvsp_guest.h"
 
-#define STAMPING_SLOTS 48
+#define STAMPING_SLOTS 320
 #define STAMPING_PAGES 2 /* of one command */
 #define STAMPING_BLOCK 512u
 
 struct stamping_slot {
 	bool busy, write;
+	bool full; /* the unit would not take it yet */
 	uint8_t retries;
 	uint32_t lba, blocks, offset;
 	uint64_t sent_at, transaction;
@@ -25,7 +26,9 @@ struct stamping_slot {
 
 struct stamping_guest {
 	struct machine *m;
+	struct stamping_guest *peer; /* on the same channel; may be NULL */
 	uint8_t lun;
+	unsigned int odd; /* of so many runs one begins on an odd byte; 0: none */
 	uint64_t deadline_ns; /* of each command */
 	struct stamp_book book;
 	bool *busy; /* blocks that a command is under way for */
@@ -34,6 +37,7 @@ struct stamping_guest {
 	uint64_t sequence, longest_ns, blocks_written;
 	/* Commands that ended; retried ones count once in the last three. */
 	uint64_t answers, retries, good, failed, nobody;
+	uint64_t refused; /* TASK SET FULL */
 	unsigned int announcements;
 	bool stop_at_nobody; /* the unit is away: what is left is not begun */
 };
@@ -52,8 +56,10 @@ bool stamping_run(struct stamping_guest *g, uint32_t blocks,
 void stamping_read_all(struct stamping_guest *g);
 
 /* For tests that do this themselves: sends one command at random, if blocks
- * and room in the ring are free; takes all answers that are there. */
+ * and a slot are free; takes all answers that are there, the peer's too; sends
+ * again what the unit would not take, as Linux does. The ring has room. */
 bool stamping_send(struct stamping_guest *g, bool write);
 void stamping_receive(struct stamping_guest *g);
+void stamping_again(struct stamping_guest *g);
 
 #endif
