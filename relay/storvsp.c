@@ -161,6 +161,8 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->ended = false;
 	ch->in_flight = 0;
 	ch->kept = false;
+	ch->nr_waiting = 0;
+	ch->tick = 1;
 	ch->young = 0;
 	memset(ch->taken, 0, sizeof(ch->taken));
 	atomic_store(&ch->announce, false);

@@ -311,22 +311,22 @@ static bool ready_for_packet(struct storvsp_channel *ch)
 static bool drain(struct storvsp_channel *ch, unsigned int *budget)
 {
 	struct ring_packet packet;
+	bool again = ch->kept;
 
 	while (*budget && !ch->stopped) {
 		if (!ready_for_packet(ch))
 			return false;
-		if (ch->kept)
+		if (again) {
 			packet = ch->kept_packet;
-		else if (ring_read(&ch->vmbus->ring, ch->packet,
-				   sizeof(ch->packet), &packet))
+			ch->kept = false;
+		} else if (ring_read(&ch->vmbus->ring, ch->packet,
+				     sizeof(ch->packet), &packet)) {
 			break;
-		if (ch->shared_used >= ch->shared &&
-		    storvsp_keeps(ch, &packet)) {
-			ch->kept = true;
-			ch->kept_packet = packet;
-			return false;
 		}
-		ch->kept = false;
+		if (ch->shared_used >= ch->shared &&
+		    storvsp_keeps(ch, &packet, again))
+			return false;
+		again = false;
 		--*budget;
 		handle(ch, &packet);
 	}

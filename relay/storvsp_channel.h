@@ -27,9 +27,8 @@ enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 struct storvsp_request {
 	struct scsi_task task; /* first */
 	struct storvsp_channel *channel;
-	struct storvsp_request *next; /* free; waiting or running, of a unit */
-	struct storvsp_request **at;  /* running: what points here */
-	uint32_t tick; /* when it began to run */
+	struct storvsp_request *next; /* free, or waiting */
+	uint32_t tick; /* when it began to run; 0: it does not */
 	uint64_t transaction;
 	uint32_t reply_size;
 	uint32_t run; /* that took it */
@@ -62,17 +61,19 @@ struct storvsp_lun {
 	void *opaque;
 };
 
+#define STORVSP_SLOW (1u << 0)	  /* its share is used up, and that lasts */
+#define STORVSP_STALLED (1u << 1) /* the disk's deadline has passed */
+#define STORVSP_LEAVING (1u << 2) /* to be closed when nothing is under way */
+
 struct storvsp_nexus {
 	struct scsi_nexus scsi;	 /* first */
 	struct storvsp_lun *lun; /* NULL: not open */
 	unsigned int tasks;   /* under way */
-	unsigned int running; /* of those, and which: */
-	struct storvsp_request *running_list;
+	unsigned int running; /* of those, at the disk */
 	struct storvsp_request *waiting, *last_waiting;
 	uint64_t waits, full;
-	bool slow;     /* its share is used up, and that lasts */
-	bool stalled;  /* the disk's deadline has passed */
-	bool answered; /* ... and since then something ended */
+	uint8_t odd; /* STORVSP_SLOW and so on */
+	bool answered; /* something ended since it stalled */
 };
 
 struct storvsp_channel {
@@ -89,12 +90,11 @@ struct storvsp_channel {
 	/* See storvsp_share.c. */
 	uint32_t floor, shared, shared_used; /* requests */
 	unsigned int nr_waiting;
-	struct storvsp_request *executing;
 	bool kept; /* a packet was read and not taken: */
 	struct ring_packet kept_packet;
 	uint64_t kept_since;
 	struct reactor_timer watch;
-	uint32_t tick;
+	uint32_t tick; /* from 1 on */
 	/* What is under way of the last runs, and of each of them: see
 	 * "Signals" in storvsp_channel.c. */
 	uint32_t run;
@@ -182,16 +182,20 @@ void storvsp_close_nexuses(struct storvsp_channel *ch);
 
 /* The open units are others. */
 void storvsp_set_shares(struct storvsp_channel *ch);
-/* Nothing shared is left: shall this packet wait? We will be called again. */
+/* Nothing shared is left: this packet is kept, perhaps again, and we will be
+ * called again. False: it is not. */
 bool storvsp_keeps(struct storvsp_channel *ch,
-		   const struct ring_packet *packet);
+		   const struct ring_packet *packet, bool again);
 /* There is no request for the next packet. */
 void storvsp_no_request(struct storvsp_channel *ch);
-/* Executes req->task, now or when it is its turn. False: its unit has more
- * than its share; nothing was done. */
-bool storvsp_start(struct storvsp_request *req);
-/* It ended: storvsp_start() is undone. */
-void storvsp_ended(struct storvsp_request *req);
+/* Executes req->task when it is its turn. False: its unit has more than its
+ * share; nothing was done. */
+bool storvsp_start_late(struct storvsp_request *req);
+/* A task began to run, and nobody watches. */
+void storvsp_start_watch(struct storvsp_channel *ch);
+/* A task of this nexus ended, which is odd, or the disk did not answer it. */
+void storvsp_ended_oddly(struct storvsp_channel *ch,
+			 struct storvsp_nexus *nexus, enum disk_status status);
 /* Executes those whose turn it is. */
 void storvsp_run_waiting(struct storvsp_channel *ch);
 /* Ends them instead: nobody is there any more to be told. */
@@ -204,6 +208,53 @@ void storvsp_watch(struct reactor_timer *timer);
 /* The table was changed: all follow, then the client is told. The lock is
  * held. Server's reactor. */
 void storvsp_units_changed(struct storvsp *storvsp);
+
+/* What each command passes, in line. */
+
+/* Has it all that it may have? */
+static inline bool storvsp_has_its_share(const struct storvsp_channel *ch,
+					 const struct storvsp_nexus *nexus)
+{
+	return ch->shared_used >= ch->shared && nexus->tasks >= ch->floor;
+}
+
+static inline void storvsp_execute(struct storvsp_channel *ch,
+				   struct storvsp_nexus *nexus,
+				   struct storvsp_request *req)
+{
+	nexus->running++;
+	req->tick = ch->tick;
+	if (!ch->watch.armed)
+		storvsp_start_watch(ch);
+	scsi_execute(&req->task);
+}
+
+/* Executes req->task, now or when it is its turn; false as above. */
+static inline bool storvsp_start(struct storvsp_channel *ch,
+				 struct storvsp_request *req)
+{
+	struct storvsp_nexus *nexus = (struct storvsp_nexus *)req->task.nexus;
+
+	if (storvsp_has_its_share(ch, nexus) || nexus->waiting ||
+	    nexus->running >= ch->depth)
+		return storvsp_start_late(req);
+	ch->shared_used += nexus->tasks++ >= ch->floor;
+	storvsp_execute(ch, nexus, req);
+	return true;
+}
+
+/* It ended: the above is undone. */
+static inline void storvsp_ended(struct storvsp_channel *ch,
+				 struct storvsp_request *req)
+{
+	struct storvsp_nexus *nexus = (struct storvsp_nexus *)req->task.nexus;
+
+	req->tick = 0;
+	nexus->running--;
+	ch->shared_used -= nexus->tasks-- > ch->floor;
+	if (nexus->odd || req->task.disk_status == DISK_TIMEOUT)
+		storvsp_ended_oddly(ch, nexus, req->task.disk_status);
+}
 
 /* storvsp_srb.c. Completes the request, now or later. */
 void storvsp_execute_srb(struct storvsp_request *req,

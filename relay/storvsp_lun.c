@@ -109,7 +109,9 @@ static int open_nexus(struct storvsp_channel *ch, struct storvsp_lun *lun)
 	atomic_fetch_add(&lun->users, 1);
 	nexus->lun = lun;
 	nexus->tasks = nexus->running = 0;
-	nexus->slow = nexus->stalled = nexus->answered = false;
+	nexus->odd = 0;
+	nexus->answered = false;
+	nexus->waiting = NULL;
 	ch->target.nexus[number] = &nexus->scsi;
 	ch->open[ch->nr_open++] = number;
 	storvsp_set_shares(ch);
@@ -145,6 +147,7 @@ static int follow(struct storvsp_channel *ch)
 		if (ch->nexus[number].lun == storvsp->lun[number])
 			continue;
 		ch->target.nexus[number] = NULL;
+		ch->nexus[number].odd |= STORVSP_LEAVING;
 		if (!ch->nexus[number].tasks)
 			close_nexus(ch, i);
 	}

@@ -70,12 +70,12 @@ void storvsp_set_shares(struct storvsp_channel *ch)
 	ch->shared_used = 0;
 	/* One unit alone has all; with fewer requests than units there is
 	 * nothing to share. */
-	if (n < 2 || pool < n)
-		return;
-	ch->floor = pool / (2 * n) ? pool / (2 * n) : 1;
-	if (ch->floor > ch->depth)
-		ch->floor = ch->depth;
-	ch->shared = pool - n * ch->floor;
+	if (n > 1 && pool >= n) {
+		ch->floor = pool / (2 * n) ? pool / (2 * n) : 1;
+		if (ch->floor > ch->depth)
+			ch->floor = ch->depth;
+		ch->shared = pool - n * ch->floor;
+	}
 	for (unsigned int i = 0; i < n; i++) {
 		struct storvsp_nexus *nexus = &ch->nexus[ch->open[i]];
 
@@ -84,14 +84,8 @@ void storvsp_set_shares(struct storvsp_channel *ch)
 	}
 }
 
-/* Has it all that it may have? */
-static bool has_its_share(const struct storvsp_channel *ch,
-			  const struct storvsp_nexus *nexus)
-{
-	return ch->shared_used >= ch->shared && nexus->tasks >= ch->floor;
-}
-
-bool storvsp_keeps(struct storvsp_channel *ch, const struct ring_packet *packet)
+bool storvsp_keeps(struct storvsp_channel *ch, const struct ring_packet *packet,
+		   bool again)
 {
 	const struct vstor_packet *p = (const struct vstor_packet *)
 		packet->payload;
@@ -105,14 +99,14 @@ bool storvsp_keeps(struct storvsp_channel *ch, const struct ring_packet *packet)
 	    p->srb.path || p->srb.target || p->srb.lun >= SCSI_MAX_LUNS)
 		return false;
 	nexus = (struct storvsp_nexus *)ch->target.nexus[p->srb.lun];
-	if (!nexus || nexus->slow || !has_its_share(ch, nexus))
+	if (!nexus || nexus->odd & STORVSP_SLOW || !storvsp_has_its_share(ch, nexus))
 		return false;
 	now = reactor_now();
-	if (!ch->kept) {
+	if (!again) {
 		ch->kept_since = now;
 		ch->count.kept++;
 	} else if (now - ch->kept_since >= KEEP_NS) {
-		nexus->slow = true;
+		nexus->odd |= STORVSP_SLOW;
 		return false;
 	}
 	if (!ch->look.armed) {
@@ -120,6 +114,8 @@ bool storvsp_keeps(struct storvsp_channel *ch, const struct ring_packet *packet)
 		reactor_timer_arm(ch->vmbus->reactor, &ch->look,
 				  ch->kept_since + KEEP_NS);
 	}
+	ch->kept = true;
+	ch->kept_packet = *packet;
 	return true;
 }
 
@@ -135,40 +131,22 @@ void storvsp_no_request(struct storvsp_channel *ch)
 
 /* At the disk. */
 
-static void run(struct storvsp_channel *ch, struct storvsp_request *req)
+void storvsp_start_watch(struct storvsp_channel *ch)
 {
-	struct storvsp_nexus *nexus = nexus_of(req);
-
-	nexus->running++;
-	req->tick = ch->tick;
-	req->next = nexus->running_list;
-	if (req->next)
-		req->next->at = &req->next;
-	req->at = &nexus->running_list;
-	nexus->running_list = req;
-	if (!ch->watch.armed)
-		reactor_timer_arm(ch->vmbus->reactor, &ch->watch,
-				  reactor_now() + TICK_NS);
-	ch->executing = req;
-	scsi_execute(&req->task);
-	ch->executing = NULL;
+	reactor_timer_arm(ch->vmbus->reactor, &ch->watch,
+			  reactor_now() + TICK_NS);
 }
 
-bool storvsp_start(struct storvsp_request *req)
+bool storvsp_start_late(struct storvsp_request *req)
 {
 	struct storvsp_channel *ch = req->channel;
 	struct storvsp_nexus *nexus = nexus_of(req);
 
-	if (has_its_share(ch, nexus)) {
+	if (storvsp_has_its_share(ch, nexus)) {
 		nexus->full++;
 		return false;
 	}
-	if (nexus->tasks++ >= ch->floor)
-		ch->shared_used++;
-	if (nexus->running < ch->depth && !nexus->waiting) {
-		run(ch, req);
-		return true;
-	}
+	ch->shared_used += nexus->tasks++ >= ch->floor;
 	nexus->waits++;
 	req->next = NULL;
 	*(nexus->waiting ? &nexus->last_waiting->next : &nexus->waiting) = req;
@@ -193,20 +171,8 @@ void storvsp_run_waiting(struct storvsp_channel *ch)
 		struct storvsp_nexus *nexus = &ch->nexus[ch->open[i]];
 
 		while (nexus->waiting && nexus->running < ch->depth)
-			run(ch, take_waiting(ch, nexus));
+			storvsp_execute(ch, nexus, take_waiting(ch, nexus));
 	}
-}
-
-static void give_back(struct storvsp_channel *ch, struct storvsp_nexus *nexus)
-{
-	if (nexus->tasks > ch->floor && ch->shared_used)
-		ch->shared_used--;
-	nexus->tasks--;
-	if (nexus->tasks <= ch->floor)
-		nexus->slow = false;
-	/* The task still stands on the nexus: close it later. */
-	if (!nexus->tasks && !ch->target.nexus[nexus->lun->scsi.number])
-		reactor_post(ch->vmbus->reactor, &ch->sync);
 }
 
 void storvsp_drop_waiting(struct storvsp_channel *ch)
@@ -217,7 +183,7 @@ void storvsp_drop_waiting(struct storvsp_channel *ch)
 		while (nexus->waiting) {
 			struct storvsp_request *req = take_waiting(ch, nexus);
 
-			give_back(ch, nexus);
+			ch->shared_used -= nexus->tasks-- > ch->floor;
 			storvsp_complete(req, VSTOR_STATUS_IO_DEVICE_ERROR);
 		}
 	}
@@ -225,15 +191,18 @@ void storvsp_drop_waiting(struct storvsp_channel *ch)
 
 /* Deadlines. */
 
-/* Of the oldest command that is at the disk; what waits for a bounce buffer is
- * not, and its time begins when it gets one. */
+/* Of the oldest command that is at a unit's disk; what waits for a bounce buffer
+ * is not, and its time begins when it gets one. */
 static uint32_t age_ms(const struct storvsp_channel *ch,
 		       const struct storvsp_nexus *nexus)
 {
 	uint32_t oldest = 0;
 
-	for (struct storvsp_request *req = nexus->running_list; req;
-	     req = req->next) {
+	for (unsigned int i = 0; i < ch->nr_requests - ch->fresh; i++) {
+		struct storvsp_request *req = &ch->requests[i];
+
+		if (!req->tick || nexus_of(req) != nexus)
+			continue;
 		if (!req->task.in_flight)
 			req->tick = ch->tick;
 		else if (ch->tick - req->tick > oldest)
@@ -261,9 +230,9 @@ static void degrade(struct storvsp_nexus *nexus, const char *why)
 	struct storvsp_lun *lun = nexus->lun;
 
 	nexus->answered = false;
-	if (nexus->stalled)
+	if (nexus->odd & STORVSP_STALLED)
 		return;
-	nexus->stalled = true;
+	nexus->odd |= STORVSP_STALLED;
 	if (atomic_fetch_add(&lun->stalled, 1))
 		return;
 	atomic_fetch_add(&lun->degradations, 1);
@@ -276,9 +245,9 @@ void storvsp_unstall(struct storvsp_nexus *nexus)
 {
 	struct storvsp_lun *lun = nexus->lun;
 
-	if (!nexus->stalled)
+	if (!(nexus->odd & STORVSP_STALLED))
 		return;
-	nexus->stalled = false;
+	nexus->odd &= (uint8_t)~STORVSP_STALLED;
 	if (atomic_fetch_sub(&lun->stalled, 1) == 1)
 		log_warn_limited("LUN %u (%s): not degraded any more",
 				 lun->scsi.number, disk_of(nexus));
@@ -290,10 +259,13 @@ void storvsp_watch(struct reactor_timer *timer)
 		((char *)timer - offsetof(struct storvsp_channel, watch));
 	bool busy = false;
 
-	ch->tick++;
+	if (!++ch->tick)
+		ch->tick = 1;
 	for (unsigned int i = 0; i < ch->nr_open; i++) {
 		struct storvsp_nexus *nexus = &ch->nexus[ch->open[i]];
 
+		if (!nexus->running && !(nexus->odd & STORVSP_STALLED))
+			continue;
 		busy |= nexus->running;
 		if (age_ms(ch, nexus) > deadline_ms(nexus))
 			degrade(nexus, "a command was not answered");
@@ -305,19 +277,16 @@ void storvsp_watch(struct reactor_timer *timer)
 				  reactor_now() + TICK_NS);
 }
 
-void storvsp_ended(struct storvsp_request *req)
+void storvsp_ended_oddly(struct storvsp_channel *ch,
+			 struct storvsp_nexus *nexus, enum disk_status status)
 {
-	struct storvsp_channel *ch = req->channel;
-	struct storvsp_nexus *nexus = nexus_of(req);
-
-	*req->at = req->next;
-	if (req->next)
-		req->next->at = req->at;
-	nexus->running--;
-	/* What ended inside scsi_execute() says nothing of the disk. */
-	if (req->task.disk_status == DISK_TIMEOUT)
+	if (nexus->tasks <= ch->floor)
+		nexus->odd &= (uint8_t)~STORVSP_SLOW;
+	if (status == DISK_TIMEOUT)
 		degrade(nexus, "a device gave no answer");
-	else if (nexus->stalled && req != ch->executing)
+	else if (!ch->running) /* inside a run no disk ends anything */
 		nexus->answered = true;
-	give_back(ch, nexus);
+	/* The task still stands on the nexus: close it later. */
+	if (!nexus->tasks && nexus->odd & STORVSP_LEAVING)
+		reactor_post(ch->vmbus->reactor, &ch->sync);
 }

@@ -67,7 +67,7 @@ static void task_done(struct scsi_task *task)
 	uint8_t status = VSTOR_SRB_SUCCESS;
 
 	if (task->nexus)
-		storvsp_ended(req);
+		storvsp_ended(req->channel, req);
 	else
 		atomic_fetch_add_explicit(&req->channel->storvsp->nobody, 1,
 					  memory_order_relaxed);
@@ -281,7 +281,7 @@ void storvsp_execute_srb(struct storvsp_request *req,
 	}
 	if (!req->task.nexus)
 		scsi_execute(&req->task);
-	else if (!storvsp_start(req))
+	else if (!storvsp_start(ch, req))
 		complete_srb(req, VSTOR_SRB_ERROR | VSTOR_SRB_AUTOSENSE_VALID,
 			     SCSI_TASK_SET_FULL, 0);
 }
