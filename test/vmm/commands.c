@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "device_option.h"
+#include "model/nvme_fault.h"
 #include "options.h"
 
 #define MAX_TEXT 4096
@@ -27,6 +28,10 @@ struct arguments {
 	int64_t offset;
 	char back[MAX_TEXT], path[MAX_TEXT], event[32];
 	char key[MAX_TEXT], pool[32];
+	char fault[32];
+	uint64_t opcode, lba, skip, count, delay_ms;
+	bool admin;
+	unsigned int given; /* bits as below */
 };
 
 /* Each reads a value; NULL, or the rule that it breaks. */
@@ -116,6 +121,52 @@ static const char *read_pool(struct json_span value, struct arguments *to)
 		       "must be a text such as auto" : NULL;
 }
 
+static const char *read_fault(struct json_span value, struct arguments *to)
+{
+	return json_text(value, to->fault, sizeof(to->fault)) ?
+		       "must be a text such as drop" : NULL;
+}
+
+static const char *read_opcode(struct json_span value, struct arguments *to)
+{
+	return json_number(value, UINT8_MAX, &to->opcode) ?
+		       "must be a number from 0 to 255" : NULL;
+}
+
+static const char *read_admin(struct json_span value, struct arguments *to)
+{
+	to->admin = json_is_literal(value, "true");
+	return to->admin || json_is_literal(value, "false") ?
+		       NULL : "must be true or false";
+}
+
+static const char *read_lba(struct json_span value, struct arguments *to)
+{
+	return json_number(value, UINT64_MAX, &to->lba) ?
+		       "must be a whole number" : NULL;
+}
+
+static const char *read_32(struct json_span value, uint64_t *to)
+{
+	return json_number(value, UINT32_MAX, to) ?
+		       "must be a number from 0 to 4294967295" : NULL;
+}
+
+static const char *read_skip(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->skip);
+}
+
+static const char *read_count(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->count);
+}
+
+static const char *read_delay(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->delay_ms);
+}
+
 static const struct argument {
 	const char *name;
 	read_argument *read;
@@ -130,6 +181,13 @@ static const struct argument {
 	{ "offset", read_offset },
 	{ "key", read_key },
 	{ "pool", read_pool },
+	{ "fault", read_fault },
+	{ "opcode", read_opcode },
+	{ "admin", read_admin },
+	{ "lba", read_lba },
+	{ "skip", read_skip },
+	{ "count", read_count },
+	{ "delay_ms", read_delay },
 };
 #define NR_ARGUMENTS (sizeof(argument_table) / sizeof(argument_table[0]))
 
@@ -145,6 +203,13 @@ enum {
 	OFFSET = 128,
 	KEY = 256,
 	POOL = 512,
+	FAULT = 1 << 10,
+	OPCODE = 1 << 11,
+	IS_ADMIN = 1 << 12,
+	LBA = 1 << 13,
+	SKIP = 1 << 14,
+	COUNT = 1 << 15,
+	DELAY = 1 << 16,
 };
 
 static unsigned int find_argument(struct json_span name)
@@ -185,6 +250,7 @@ static bool read_arguments(struct control_request *request,
 			return false;
 		}
 		seen |= 1u << i;
+		to->given = seen;
 	}
 	for (unsigned int i = 0; i < NR_ARGUMENTS; i++) {
 		if (!(needed & ~seen & 1u << i))
@@ -430,6 +496,43 @@ static void run_scsi_resize(void *opaque, struct control_request *request,
 					a.size));
 }
 
+/* ---- faults ---- */
+
+static void run_fault(void *opaque, struct control_request *request,
+		      struct json_span args)
+{
+	static const struct {
+		unsigned int given;
+		enum nvme_fault_field field;
+	} fields[] = {
+		{ OPCODE, NVME_FAULT_OPCODE }, { IS_ADMIN, NVME_FAULT_ADMIN },
+		{ NSID, NVME_FAULT_NSID },     { LBA, NVME_FAULT_LBA },
+		{ SKIP, NVME_FAULT_SKIP },     { COUNT, NVME_FAULT_COUNT },
+		{ DELAY, NVME_FAULT_DELAY },
+	};
+	const struct command_target *target = opaque;
+	struct arguments a = { 0 };
+	struct nvme_fault fault = { 0 };
+
+	if (!read_arguments(request, args, DISK | FAULT,
+			    OPCODE | IS_ADMIN | NSID | LBA | SKIP | COUNT |
+				    DELAY, &a))
+		return;
+	fault.name = a.fault;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (a.given & fields[i].given)
+			fault.given |= fields[i].field;
+	fault.opcode = (uint8_t)a.opcode;
+	fault.admin = a.admin;
+	fault.nsid = (uint32_t)a.nsid;
+	fault.lba = a.lba;
+	fault.skip = (uint32_t)a.skip;
+	fault.count = (uint32_t)a.count;
+	fault.delay_ms = (uint32_t)a.delay_ms;
+	answer(request, target->ops->fault(target->opaque,
+					   (unsigned int)a.disk, &fault));
+}
+
 /* ---- the network ---- */
 
 static void run_mana_event(void *opaque, struct control_request *request,
@@ -458,7 +561,7 @@ const struct control_command commands[] = {
 	{ "nvme-resize", run_nvme_resize },
 	{ "scsi-resize", run_scsi_resize },
 	{ "mana-event", run_mana_event },
-	{ "fault", NULL },
+	{ "fault", run_fault },
 	{ "pause", NULL },
 	{ "resume", NULL },
 	{ NULL, NULL },

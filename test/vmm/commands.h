@@ -11,6 +11,12 @@
  *	nvme-detach   disk, nsid
  *	nvme-resize   disk, nsid, size
  *	scsi-resize   disk, size
+ *	fault         disk, fault: what the NVMe controller does wrong, by the
+ *	              names of model/nvme_fault.c, such as drop, delay or
+ *	              never-ready; "none" ends all that were set. Commands that
+ *	              meet it: admin (false), opcode (any), nsid (any), lba
+ *	              (any); skip (0) of them pass, then count (1; 0: all)
+ *	              meet it; delay_ms (the fault's own)
  *	shutdown      asks the guest to power off; answered when it says that
  *	              it will
  *	time          offset: seconds that the guest's time is ahead of the
@@ -32,6 +38,8 @@
 #include <stdio.h>
 
 #include "control.h"
+
+struct nvme_fault;
 
 /* Once, with NULL or with what is wrong. */
 typedef void command_done(void *request, const char *error);
@@ -69,6 +77,8 @@ struct command_ops {
 				   uint32_t nsid, uint64_t size);
 	const char *(*scsi_resize)(void *opaque, unsigned int disk,
 				   uint64_t size);
+	const char *(*fault)(void *opaque, unsigned int disk,
+			     const struct nvme_fault *fault);
 	const char *(*mana_event)(void *opaque, const char *event);
 };
 
