@@ -24,9 +24,9 @@
  * nobody's, until it is down to its floor again. So packets behind it wait for
  * no disk but their own, and for KEEP_NS once.
  *
- * Linux has 310 commands under way per channel at most, and with the default
- * depth no unit of 16 or fewer is ever refused for that; if one is, Linux waits
- * and sends the command again.
+ * Linux has some 310 commands under way per channel at most. With the default
+ * depth a unit may have as many if there are four, and 256 however many there
+ * are; if a command is refused, Linux waits and sends it again.
  *
  * Deadlines. Nobody answers a guest in a disk's place: the device may still
  * write to the guest's pages. A disk ends every request by itself (pv/disk.h).
