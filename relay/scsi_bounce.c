@@ -14,9 +14,9 @@
  *	    \-> none: waits --> another's put: has it, scsi_transfer_go_on()
  *
  * Each nexus has one buffer that only its own tasks get, and they get it first;
- * and it has SCSI_BOUNCE_SHARE of the shared ones at most. So a slow disk leaves
- * its neighbour as many as that one had anyway, and any number of slow disks
- * leave it one.
+ * and it has SCSI_BOUNCE_SHARE of the shared ones at most. So a slow disk
+ * leaves its neighbour as many as that one had anyway, and any number of slow
+ * disks leave it one.
  *
  * Threads: a pool belongs to one reactor. Failure answers: what is copied has
  * been checked, so a copy that fails is a bug of ours.

@@ -16,8 +16,9 @@
  * Back-pressure: a packet is taken only when a request is free and the ring
  * has room for the completions of all that are under way; otherwise it stays
  * in the ring. So it does, for a moment, when its unit has more than its share
- * of the requests (storvsp_share.c). So a completion always finds room. What ends a shortage calls
- * us again: a completion of ours, or the client's signal that there is room.
+ * of the requests (storvsp_share.c). So a completion always finds room. What
+ * ends a shortage calls us again: a completion of ours, or the client's signal
+ * that there is room.
  *
  * Signals. A client signals when it puts a packet into an empty ring, which is
  * an exit of VTL0. While completions keep coming that is for nothing: each of

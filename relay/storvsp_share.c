@@ -191,8 +191,8 @@ void storvsp_drop_waiting(struct storvsp_channel *ch)
 
 /* Deadlines. */
 
-/* Of the oldest command that is at a unit's disk; what waits for a bounce buffer
- * is not, and its time begins when it gets one. */
+/* Of the oldest command that is at a unit's disk; what waits for a bounce
+ * buffer is not, and its time begins when it gets one. */
 static uint32_t age_ms(const struct storvsp_channel *ch,
 		       const struct storvsp_nexus *nexus)
 {
