@@ -237,6 +237,13 @@ build/guest/verbs: $(call object,$(FLAVOUR),$(verbs_sources))
 	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^ \
 		$(call archives,musl,$(TARGET_LIBS)))
 
+# --- Stamped blocks, for a guest -----------------------------------------------
+
+stamped_sources := test/guest/stamped.c test/guest/stamp.c igvm/crc32.c
+
+build/guest/stamped: $(call object,$(FLAVOUR),$(stamped_sources))
+	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^)
+
 # --- The image ----------------------------------------------------------------
 
 include kernel-config/kernel.mk

@@ -138,6 +138,15 @@ int controller_size(const char *dir, uint64_t *bytes)
 	return 0;
 }
 
+uint32_t controller_deadline(const char *dir)
+{
+	uint64_t ms;
+
+	if (sysfs_number(dir, "queue/io_timeout", &ms) || ms > UINT32_MAX)
+		return 0;
+	return (uint32_t)ms;
+}
+
 int controller_open_generic(const char *root, const char *name)
 {
 	char file[NVME_PATH_SIZE];

@@ -46,6 +46,11 @@ int controller_limits(const char *path, const char *name,
 /* Bytes of the block device with this directory, now. -ENOENT: it is gone. */
 int controller_size(const char *dir, uint64_t *bytes);
 
+/* Milliseconds after which the kernel takes a device that has not answered for
+ * one that does not: it then aborts the command, and when that does not help
+ * resets the controller. 0: it does not say. */
+uint32_t controller_deadline(const char *dir);
+
 /* Opens the generic character device beside the block device `name`. A
  * descriptor or -errno. */
 int controller_open_generic(const char *root, const char *name);

@@ -46,6 +46,8 @@ void ring_disk_destroy(struct ring_disk *disk)
 
 void ring_disk_begin(struct ring_disk *disk)
 {
+	if (disk->sysfs[0])
+		disk->info.deadline_ms = controller_deadline(disk->sysfs);
 	atomic_store(&disk->blocks, disk->info.blocks);
 	if (!disk->sysfs[0])
 		return;
@@ -161,6 +163,7 @@ void ring_disk_describe(struct ring_disk *disk, struct inspect *out)
 	inspect_u64(out, "blocks", atomic_load(&disk->blocks));
 	inspect_u64(out, "block_size", disk->info.block_size);
 	inspect_u64(out, "max_transfer", disk->info.max_transfer);
+	inspect_u64(out, "deadline_ms", disk->info.deadline_ms);
 	inspect_bool(out, "gone", atomic_load(&disk->gone));
 	inspect_bool(out, "copy_all", atomic_load(&disk->copy_all));
 	pthread_mutex_lock(&disk->queues_lock);

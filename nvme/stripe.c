@@ -155,6 +155,9 @@ static const char *combine(struct disk_info *a, const struct disk_info *b)
 					b->physical_block_size);
 	a->max_transfer = smaller(a->max_transfer, b->max_transfer);
 	a->max_ranges = smaller(a->max_ranges, b->max_ranges);
+	/* One that says none may take any time. */
+	a->deadline_ms = !a->deadline_ms || !b->deadline_ms ? 0 :
+			 larger(a->deadline_ms, b->deadline_ms);
 	a->gap_mask |= b->gap_mask;
 	a->range_alignment = larger(a->range_alignment, b->range_alignment);
 	if (!b->discard_granularity)

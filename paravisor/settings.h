@@ -7,7 +7,7 @@
  *		without it there are no persistent reservations,
  *	  "storage": [ {
  *		"instance": GUID of the SCSI controller on VTL0's VMBus,
- *		"queue_depth": 1-1024 (64), requests in flight per channel,
+ *		"queue_depth": 1-1024 (64), of a unit at its disk per channel,
  *		"sub_channels": 0-63 (0),
  *		"max_transfer_kib": 64, 128 or 256 (256),
  *		"luns": [ { "lun": 0-63, "read_only": false,

@@ -46,6 +46,7 @@ struct reactor;
 #define SCSI_BATCH 64
 #define SCSI_BOUNCE_SIZE (64u * 1024)
 #define SCSI_BOUNCE_BUFFERS 4
+#define SCSI_BOUNCE_SHARE 2 /* of those, for one nexus at a time */
 
 /* Who the logical unit says it is. Printable ASCII; "" = the default. */
 struct scsi_identity {
@@ -133,8 +134,9 @@ struct scsi_target {
 	struct scsi_nexus *nexus[SCSI_MAX_LUNS]; /* NULL: nobody there */
 };
 
-/* Page-aligned buffers in our own memory, shared by the nexuses of a channel.
- * A task that finds none free waits its turn. */
+/* Page-aligned buffers in our own memory, shared by the nexuses of a channel,
+ * each of which has one of its own besides. A task that finds none free waits
+ * its turn. */
 struct scsi_bounce_pool {
 	uint8_t *memory;
 	uint8_t *free[SCSI_BOUNCE_BUFFERS];
@@ -156,6 +158,9 @@ struct scsi_counters {
 struct scsi_nexus {
 	struct scsi_lun *lun;
 	struct scsi_bounce_pool *bounce;
+	uint8_t *own_bounce; /* no other nexus' tasks have this buffer */
+	bool own_bounce_used;
+	uint8_t shared_bounces; /* buffers of the pool that its tasks have */
 	struct disk_queue *queue;
 	struct disk_request *batch[SCSI_BATCH];
 	unsigned int nr_batch;

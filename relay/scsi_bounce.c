@@ -13,6 +13,11 @@
  *	get --> free: has it
  *	    \-> none: waits --> another's put: has it, scsi_transfer_go_on()
  *
+ * Each nexus has one buffer that only its own tasks get, and they get it first;
+ * and it has SCSI_BOUNCE_SHARE of the shared ones at most. So a slow disk
+ * leaves its neighbour as many as that one had anyway, and any number of slow
+ * disks leave it one.
+ *
  * Threads: a pool belongs to one reactor. Failure answers: what is copied has
  * been checked, so a copy that fails is a bug of ours.
  */
@@ -36,6 +41,18 @@ int scsi_bounce_open(struct scsi_bounce_pool *pool)
 	pool->nr_free = SCSI_BOUNCE_BUFFERS;
 	pool->waiting_tail = &pool->waiting;
 	return 0;
+}
+
+int scsi_bounce_open_own(struct scsi_nexus *nexus)
+{
+	nexus->own_bounce = aligned_alloc(GUEST_PAGE_SIZE, SCSI_BOUNCE_SIZE);
+	return nexus->own_bounce ? 0 : -ENOMEM;
+}
+
+void scsi_bounce_close_own(struct scsi_nexus *nexus)
+{
+	free(nexus->own_bounce);
+	nexus->own_bounce = NULL;
 }
 
 void scsi_bounce_close(struct scsi_bounce_pool *pool)
@@ -65,9 +82,16 @@ static void give(struct scsi_task *task, uint8_t *buffer)
 
 bool scsi_bounce_get(struct scsi_task *task)
 {
-	struct scsi_bounce_pool *pool = task->nexus->bounce;
+	struct scsi_nexus *nexus = task->nexus;
+	struct scsi_bounce_pool *pool = nexus->bounce;
 
-	if (pool->nr_free) {
+	if (!nexus->own_bounce_used) {
+		nexus->own_bounce_used = true;
+		give(task, nexus->own_bounce);
+		return true;
+	}
+	if (pool->nr_free && nexus->shared_bounces < SCSI_BOUNCE_SHARE) {
+		nexus->shared_bounces++;
 		give(task, pool->free[--pool->nr_free]);
 		return true;
 	}
@@ -78,23 +102,53 @@ bool scsi_bounce_get(struct scsi_task *task)
 	return false;
 }
 
+/* May `task` have the buffer that is `owner`'s, or a shared one (NULL)? */
+static bool may_have(const struct scsi_task *task,
+		     const struct scsi_nexus *owner)
+{
+	return owner ? task->nexus == owner :
+		       task->nexus->shared_bounces < SCSI_BOUNCE_SHARE;
+}
+
+/* The task that waits longest, of those that may have it; or NULL. */
+static struct scsi_task *take_waiting(struct scsi_bounce_pool *pool,
+				      const struct scsi_nexus *owner)
+{
+	struct scsi_task **at = &pool->waiting, *task;
+
+	while ((task = *at) && !may_have(task, owner))
+		at = &task->next_waiting;
+	if (!task)
+		return NULL;
+	*at = task->next_waiting;
+	if (!*at)
+		pool->waiting_tail = at;
+	return task;
+}
+
 /* Gives the buffer to the task that waits longest. */
 void scsi_bounce_put(struct scsi_task *task)
 {
-	struct scsi_bounce_pool *pool = task->nexus->bounce;
-	struct scsi_task *next = pool->waiting;
+	struct scsi_nexus *nexus = task->nexus;
+	struct scsi_bounce_pool *pool = nexus->bounce;
 	uint8_t *buffer = task->bounce;
+	bool own = buffer == nexus->own_bounce;
+	struct scsi_task *next;
 
 	task->bounce = NULL;
-	if (!next) {
+	if (!own)
+		nexus->shared_bounces--;
+	next = take_waiting(pool, own ? nexus : NULL);
+	if (next) {
+		if (!own)
+			next->nexus->shared_bounces++;
+		give(next, buffer);
+		scsi_transfer_go_on(next);
+	} else if (own) {
+		nexus->own_bounce_used = false;
+	} else {
 		pool->free[pool->nr_free++] = buffer;
-		return;
 	}
-	pool->waiting = next->next_waiting;
-	if (!pool->waiting)
-		pool->waiting_tail = &pool->waiting;
-	give(next, buffer);
-	scsi_transfer_go_on(next);
 }
 
 void scsi_skip(struct scsi_task *task, uint32_t bytes)

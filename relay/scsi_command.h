@@ -139,6 +139,9 @@ bool scsi_transfer_reservation(struct scsi_task *task,
 void scsi_transfer_go_on(struct scsi_task *task);
 
 /* scsi_bounce.c. */
+/* The buffer of a nexus' own: 0 or -ENOMEM. */
+int scsi_bounce_open_own(struct scsi_nexus *nexus);
+void scsi_bounce_close_own(struct scsi_nexus *nexus);
 /* True: task->bounce is a buffer. False: scsi_transfer_go_on() will be called
  * when there is one. */
 bool scsi_bounce_get(struct scsi_task *task);

@@ -263,19 +263,29 @@ int scsi_nexus_open(struct scsi_nexus *nexus, struct scsi_lun *lun,
 		    struct scsi_bounce_pool *bounce, struct reactor *r,
 		    unsigned int tasks)
 {
+	int err;
+
 	memset(nexus, 0, sizeof(*nexus));
 	nexus->lun = lun;
 	nexus->bounce = bounce;
 	if (!lun->disk)
 		return 0;
-	return lun->disk->ops->queue_open(lun->disk, r, tasks * SCSI_PARTS,
-					  &nexus->queue);
+	err = scsi_bounce_open_own(nexus);
+	if (err)
+		return err;
+	err = lun->disk->ops->queue_open(lun->disk, r, tasks * SCSI_PARTS,
+					 &nexus->queue);
+	if (err)
+		scsi_bounce_close_own(nexus);
+	return err;
 }
 
 void scsi_nexus_close(struct scsi_nexus *nexus)
 {
-	if (nexus->lun->disk)
-		nexus->lun->disk->ops->queue_close(nexus->queue);
+	if (!nexus->lun->disk)
+		return;
+	nexus->lun->disk->ops->queue_close(nexus->queue);
+	scsi_bounce_close_own(nexus);
 }
 
 void scsi_nexus_submit(struct scsi_nexus *nexus)

@@ -15,7 +15,8 @@
  *	   ... end of the reactor's round -> published, one signal
  *
  * storvsp_channel.c has the ring and the negotiation, storvsp_srb.c the
- * commands, storvsp_lun.c the logical units; here is what makes and ends
+ * commands, storvsp_lun.c the logical units, storvsp_share.c what of a channel
+ * is whose; here is what makes and ends
  * controllers and channels:
  *
  *	unused --open--> open --close--> closing --nothing under way-->
@@ -53,6 +54,7 @@ static void release(struct storvsp_channel *ch)
 	scsi_bounce_close(&ch->bounce);
 	free(ch->requests);
 	ch->requests = ch->free = NULL;
+	ch->fresh = 0;
 }
 
 static void resume(struct reactor_call *call)
@@ -66,8 +68,10 @@ static void resume(struct reactor_call *call)
 			storvsp_run(ch);
 		return;
 	}
+	storvsp_drop_waiting(ch);
 	if (ch->in_flight)
 		return;
+	reactor_timer_cancel(ch->vmbus->reactor, &ch->watch);
 	/* Nobody asks it to follow any more, but somebody may have: that call
 	 * has to come before the end. */
 	storvsp_stop_following(ch);
@@ -99,14 +103,15 @@ static int acquire(struct storvsp_channel *ch)
 		      ch->completion_space;
 	ch->depth = storvsp->queue_depth < completions ? storvsp->queue_depth :
 							 completions;
-	ch->requests = calloc(ch->depth, sizeof(*ch->requests));
+	ch->nr_requests = STORVSP_POOL * ch->depth;
+	if (ch->nr_requests < STORVSP_MIN_POOL)
+		ch->nr_requests = STORVSP_MIN_POOL;
+	if (ch->nr_requests > completions)
+		ch->nr_requests = completions;
+	ch->fresh = ch->nr_requests;
+	ch->requests = calloc(ch->nr_requests, sizeof(*ch->requests));
 	if (!ch->requests)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < ch->depth; i++) {
-		ch->requests[i].channel = ch;
-		ch->requests[i].next = ch->free;
-		ch->free = &ch->requests[i];
-	}
 	err = scsi_bounce_open(&ch->bounce);
 	if (err)
 		goto out;
@@ -135,6 +140,7 @@ static struct storvsp_channel *channel_of(struct storvsp *storvsp,
 	ch->resume.fn = resume;
 	ch->sync.fn = sync_luns;
 	ch->look.fn = storvsp_look;
+	ch->watch.fn = storvsp_watch;
 	atomic_store_explicit(&storvsp->channel[index], ch,
 			      memory_order_release);
 	return ch;
@@ -154,6 +160,9 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->closing = false;
 	ch->ended = false;
 	ch->in_flight = 0;
+	ch->kept = false;
+	ch->nr_waiting = 0;
+	ch->tick = 1;
 	ch->young = 0;
 	memset(ch->taken, 0, sizeof(ch->taken));
 	atomic_store(&ch->announce, false);
@@ -179,6 +188,15 @@ static void channel_close(struct vmbus_channel *vmbus)
 
 /* Inspect. */
 
+static void inspect_nexus(const struct storvsp_nexus *nexus,
+			  struct inspect *out)
+{
+	inspect_u64(out, "in_flight", nexus->running);
+	inspect_u64(out, "waits", nexus->waits);
+	inspect_u64(out, "full", nexus->full);
+	scsi_nexus_inspect(&nexus->scsi, out);
+}
+
 static void inspect_channel(const struct storvsp_channel *ch,
 			    struct inspect *out)
 {
@@ -194,6 +212,10 @@ static void inspect_channel(const struct storvsp_channel *ch,
 	inspect_u64(out, "completions", count->completions);
 	inspect_u64(out, "no_request", count->no_request);
 	inspect_u64(out, "no_room", count->no_room);
+	inspect_u64(out, "waiting", ch->nr_waiting);
+	inspect_u64(out, "kept", count->kept);
+	inspect_u64(out, "floor", ch->floor);
+	inspect_u64(out, "floor_broken", count->floor_broken);
 	inspect_u64(out, "refused", count->refused);
 	inspect_u64(out, "announcements", count->announcements);
 	inspect_u64(out, "pauses", count->pauses);
@@ -208,13 +230,19 @@ static void inspect_channel(const struct storvsp_channel *ch,
 		snprintf(name, sizeof(name), "lun%u", i);
 		if (!inspect_begin(out, name))
 			continue;
-		scsi_nexus_inspect(&ch->nexus[i].scsi, out);
+		inspect_nexus(&ch->nexus[i], out);
 		inspect_end(out);
 	}
 }
 
-static void inspect_lun(const struct scsi_lun *lun, struct inspect *out)
+static void inspect_lun(const struct storvsp_lun *unit, struct inspect *out)
 {
+	const struct scsi_lun *lun = &unit->scsi;
+	bool degraded = atomic_load(&unit->stalled);
+
+	inspect_text(out, "state", atomic_load(&lun->lost) ? "lost" :
+				   degraded ? "degraded" : "good");
+	inspect_u64(out, "degradations", atomic_load(&unit->degradations));
 	inspect_u64(out, "blocks", atomic_load(&lun->blocks));
 	inspect_u64(out, "block_size", lun->block_size);
 	inspect_bool(out, "read_only", lun->read_only);
@@ -238,7 +266,7 @@ static void device_inspect(struct vmbus_device *dev, struct inspect *out)
 		snprintf(name, sizeof(name), "lun%u", i);
 		if (!inspect_begin(out, name))
 			continue;
-		inspect_lun(&storvsp->lun[i]->scsi, out);
+		inspect_lun(storvsp->lun[i], out);
 		inspect_end(out);
 	}
 	for (unsigned int i = 0; i <= STORVSP_MAX_SUBCHANNELS; i++) {

@@ -22,7 +22,7 @@ struct storvsp;
 struct storvsp_config {
 	struct guid instance;
 	uint16_t order;		  /* among controllers, for stable ids */
-	uint16_t queue_depth;	  /* requests in flight per channel */
+	uint16_t queue_depth;	  /* of a unit at its disk, per channel */
 	uint16_t max_subchannels; /* up to STORVSP_MAX_SUBCHANNELS */
 	uint32_t max_transfer;	  /* bytes, 4 KiB to SCSI_MAX_TRANSFER, the
 				   * default if 0 */

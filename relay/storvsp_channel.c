@@ -13,10 +13,12 @@
  * CREATE_SUBCHANNELS may come with or after END. Sub-channels exist only
  * because a primary got that far, so they are ready from the start.
  *
- * Back-pressure: a packet is read only when a request is free and the ring
+ * Back-pressure: a packet is taken only when a request is free and the ring
  * has room for the completions of all that are under way; otherwise it stays
- * in the ring. So a completion always finds room. What ends a shortage calls
- * us again: a completion of ours, or the client's signal that there is room.
+ * in the ring. So it does, for a moment, when its unit has more than its share
+ * of the requests (storvsp_share.c). So a completion always finds room. What
+ * ends a shortage calls us again: a completion of ours, or the client's signal
+ * that there is room.
  *
  * Signals. A client signals when it puts a packet into an empty ring, which is
  * an exit of VTL0. While completions keep coming that is for nothing: each of
@@ -240,7 +242,12 @@ static struct storvsp_request *take_request(struct storvsp_channel *ch,
 	uint32_t size = packet->payload_size < PACKET_SIZE ?
 				packet->payload_size : PACKET_SIZE;
 
-	ch->free = req->next;
+	if (req) {
+		ch->free = req->next;
+	} else {
+		req = &ch->requests[ch->nr_requests - ch->fresh--];
+		req->channel = ch;
+	}
 	ch->in_flight++;
 	ch->young++;
 	ch->taken[ch->run % STORVSP_YOUNG_RUNS]++;
@@ -289,8 +296,8 @@ static bool ready_for_packet(struct storvsp_channel *ch)
 {
 	uint32_t room = (ch->in_flight + 1) * ch->completion_space;
 
-	if (!ch->free) {
-		ch->count.no_request++;
+	if (!ch->free && !ch->fresh) {
+		storvsp_no_request(ch);
 		return false;
 	}
 	if (!ring_has_room(&ch->vmbus->ring, room)) {
@@ -305,13 +312,22 @@ static bool ready_for_packet(struct storvsp_channel *ch)
 static bool drain(struct storvsp_channel *ch, unsigned int *budget)
 {
 	struct ring_packet packet;
+	bool again = ch->kept;
 
 	while (*budget && !ch->stopped) {
 		if (!ready_for_packet(ch))
 			return false;
-		if (ring_read(&ch->vmbus->ring, ch->packet, sizeof(ch->packet),
-			      &packet))
+		if (again) {
+			packet = ch->kept_packet;
+			ch->kept = false;
+		} else if (ring_read(&ch->vmbus->ring, ch->packet,
+				     sizeof(ch->packet), &packet)) {
 			break;
+		}
+		if (ch->shared_used >= ch->shared &&
+		    storvsp_keeps(ch, &packet, again))
+			return false;
+		again = false;
 		--*budget;
 		handle(ch, &packet);
 	}
@@ -378,6 +394,8 @@ static bool work(struct storvsp_channel *ch, bool *more)
 	bool signal = false, able, left;
 
 	do {
+		if (ch->nr_waiting)
+			storvsp_run_waiting(ch);
 		able = drain(ch, &budget);
 		submit(ch);
 		if (atomic_load_explicit(&ch->announce, memory_order_relaxed))

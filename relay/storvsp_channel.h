@@ -16,13 +16,19 @@
 /* Named after what the channel waits for. */
 enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 
+/* A channel has so many times its depth of requests, but not less than so many:
+ * see storvsp_share.c. */
+#define STORVSP_POOL 8u
+#define STORVSP_MIN_POOL 256u
+
 /* A request is young in the run that took it and so many after. */
 #define STORVSP_YOUNG_RUNS 16u
 
 struct storvsp_request {
 	struct scsi_task task; /* first */
 	struct storvsp_channel *channel;
-	struct storvsp_request *next; /* free */
+	struct storvsp_request *next; /* free, or waiting */
+	uint32_t tick; /* when it began to run; 0: it does not */
 	uint64_t transaction;
 	uint32_t reply_size;
 	uint32_t run; /* that took it */
@@ -32,6 +38,8 @@ struct storvsp_request {
 struct storvsp_counters {
 	uint64_t srbs, completions, runs;
 	uint64_t no_request, no_room; /* left packets in the ring */
+	uint64_t kept;		      /* one was read too early */
+	uint64_t floor_broken;	      /* a unit's, by others: it never is */
 	uint64_t refused;	      /* violations that were answered */
 	uint64_t announcements;	      /* ENUMERATE_BUS */
 	uint64_t pauses;	      /* runs that left the client masked */
@@ -46,15 +54,26 @@ struct storvsp_lun {
 	struct scsi_lun scsi; /* first */
 	struct reactor *reactor; /* the server's */
 	atomic_uint users;	 /* the controller, and each channel */
+	atomic_uint stalled;	 /* channels that wait for it; not 0: degraded */
+	atomic_uint degradations; /* so often was it */
 	struct reactor_call unused;
 	void (*done)(void *opaque);
 	void *opaque;
 };
 
+#define STORVSP_SLOW (1u << 0)	  /* its share is used up, and that lasts */
+#define STORVSP_STALLED (1u << 1) /* the disk's deadline has passed */
+#define STORVSP_LEAVING (1u << 2) /* to be closed when nothing is under way */
+
 struct storvsp_nexus {
 	struct scsi_nexus scsi;	 /* first */
 	struct storvsp_lun *lun; /* NULL: not open */
-	unsigned int tasks;	 /* under way */
+	unsigned int tasks;   /* under way */
+	unsigned int running; /* of those, at the disk */
+	struct storvsp_request *waiting, *last_waiting;
+	uint64_t waits, full;
+	uint8_t odd; /* STORVSP_SLOW and so on */
+	bool answered; /* something ended since it stalled */
 };
 
 struct storvsp_channel {
@@ -66,7 +85,16 @@ struct storvsp_channel {
 	bool stopped; /* by a violation */
 	bool closing;
 	bool ended; /* closing, and nothing is under way */
-	unsigned int depth, in_flight;
+	unsigned int depth; /* of a unit */
+	unsigned int nr_requests, in_flight;
+	/* See storvsp_share.c. */
+	uint32_t floor, shared, shared_used; /* requests */
+	unsigned int nr_waiting;
+	bool kept; /* a packet was read and not taken: */
+	struct ring_packet kept_packet;
+	uint64_t kept_since;
+	struct reactor_timer watch;
+	uint32_t tick; /* from 1 on */
 	/* What is under way of the last runs, and of each of them: see
 	 * "Signals" in storvsp_channel.c. */
 	uint32_t run;
@@ -75,7 +103,9 @@ struct storvsp_channel {
 	struct reactor_timer look;
 	uint32_t look_run; /* when it was armed */
 	uint32_t completion_space; /* of the ring, for one */
+	/* `fresh` of them were never used, and their memory not touched. */
 	struct storvsp_request *requests, *free;
+	unsigned int fresh;
 	struct reactor_call resume, sync;
 	struct scsi_bounce_pool bounce;
 	struct storvsp_counters count;
@@ -147,13 +177,84 @@ void storvsp_follow(struct storvsp_channel *ch);
 void storvsp_stop_following(struct storvsp_channel *ch);
 /* Nothing is under way on any. */
 void storvsp_close_nexuses(struct storvsp_channel *ch);
-/* A task of this nexus ended. */
-void storvsp_nexus_idle(struct storvsp_channel *ch,
-			struct storvsp_nexus *nexus);
+
+/* storvsp_share.c. Channel's reactor. */
+
+/* The open units are others. */
+void storvsp_set_shares(struct storvsp_channel *ch);
+/* Nothing shared is left: this packet is kept, perhaps again, and we will be
+ * called again. False: it is not. */
+bool storvsp_keeps(struct storvsp_channel *ch,
+		   const struct ring_packet *packet, bool again);
+/* There is no request for the next packet. */
+void storvsp_no_request(struct storvsp_channel *ch);
+/* Executes req->task when it is its turn. False: its unit has more than its
+ * share; nothing was done. */
+bool storvsp_start_late(struct storvsp_request *req);
+/* A task began to run, and nobody watches. */
+void storvsp_start_watch(struct storvsp_channel *ch);
+/* A task of this nexus ended, which is odd, or the disk did not answer it. */
+void storvsp_ended_oddly(struct storvsp_channel *ch,
+			 struct storvsp_nexus *nexus, enum disk_status status);
+/* Executes those whose turn it is. */
+void storvsp_run_waiting(struct storvsp_channel *ch);
+/* Ends them instead: nobody is there any more to be told. */
+void storvsp_drop_waiting(struct storvsp_channel *ch);
+/* The nexus is about to be closed. */
+void storvsp_unstall(struct storvsp_nexus *nexus);
+/* As a timer, while commands run. */
+void storvsp_watch(struct reactor_timer *timer);
 
 /* The table was changed: all follow, then the client is told. The lock is
  * held. Server's reactor. */
 void storvsp_units_changed(struct storvsp *storvsp);
+
+/* What each command passes, in line. */
+
+/* Has it all that it may have? */
+static inline bool storvsp_has_its_share(const struct storvsp_channel *ch,
+					 const struct storvsp_nexus *nexus)
+{
+	return ch->shared_used >= ch->shared && nexus->tasks >= ch->floor;
+}
+
+static inline void storvsp_execute(struct storvsp_channel *ch,
+				   struct storvsp_nexus *nexus,
+				   struct storvsp_request *req)
+{
+	nexus->running++;
+	req->tick = ch->tick;
+	if (!ch->watch.armed)
+		storvsp_start_watch(ch);
+	scsi_execute(&req->task);
+}
+
+/* Executes req->task, now or when it is its turn; false as above. */
+static inline bool storvsp_start(struct storvsp_channel *ch,
+				 struct storvsp_request *req)
+{
+	struct storvsp_nexus *nexus = (struct storvsp_nexus *)req->task.nexus;
+
+	if (storvsp_has_its_share(ch, nexus) || nexus->waiting ||
+	    nexus->running >= ch->depth)
+		return storvsp_start_late(req);
+	ch->shared_used += nexus->tasks++ >= ch->floor;
+	storvsp_execute(ch, nexus, req);
+	return true;
+}
+
+/* It ended: the above is undone. */
+static inline void storvsp_ended(struct storvsp_channel *ch,
+				 struct storvsp_request *req)
+{
+	struct storvsp_nexus *nexus = (struct storvsp_nexus *)req->task.nexus;
+
+	req->tick = 0;
+	nexus->running--;
+	ch->shared_used -= nexus->tasks-- > ch->floor;
+	if (nexus->odd || req->task.disk_status == DISK_TIMEOUT)
+		storvsp_ended_oddly(ch, nexus, req->task.disk_status);
+}
 
 /* storvsp_srb.c. Completes the request, now or later. */
 void storvsp_execute_srb(struct storvsp_request *req,

@@ -108,9 +108,13 @@ static int open_nexus(struct storvsp_channel *ch, struct storvsp_lun *lun)
 	}
 	atomic_fetch_add(&lun->users, 1);
 	nexus->lun = lun;
-	nexus->tasks = 0;
+	nexus->tasks = nexus->running = 0;
+	nexus->odd = 0;
+	nexus->answered = false;
+	nexus->waiting = NULL;
 	ch->target.nexus[number] = &nexus->scsi;
 	ch->open[ch->nr_open++] = number;
+	storvsp_set_shares(ch);
 	return 0;
 }
 
@@ -123,6 +127,8 @@ static void close_nexus(struct storvsp_channel *ch, unsigned int i)
 
 	ch->open[i] = ch->open[--ch->nr_open];
 	ch->target.nexus[number] = NULL;
+	storvsp_unstall(nexus);
+	storvsp_set_shares(ch);
 	scsi_nexus_close(&nexus->scsi);
 	nexus->lun = NULL;
 	storvsp_lun_put(lun);
@@ -141,6 +147,7 @@ static int follow(struct storvsp_channel *ch)
 		if (ch->nexus[number].lun == storvsp->lun[number])
 			continue;
 		ch->target.nexus[number] = NULL;
+		ch->nexus[number].odd |= STORVSP_LEAVING;
 		if (!ch->nexus[number].tasks)
 			close_nexus(ch, i);
 	}
@@ -180,14 +187,6 @@ void storvsp_close_nexuses(struct storvsp_channel *ch)
 {
 	while (ch->nr_open)
 		close_nexus(ch, ch->nr_open - 1);
-}
-
-void storvsp_nexus_idle(struct storvsp_channel *ch,
-			struct storvsp_nexus *nexus)
-{
-	/* The task still stands on the nexus: close it later. */
-	if (!--nexus->tasks && !ch->target.nexus[nexus->lun->scsi.number])
-		reactor_post(ch->vmbus->reactor, &ch->sync);
 }
 
 /* Changes. */

@@ -67,8 +67,7 @@ static void task_done(struct scsi_task *task)
 	uint8_t status = VSTOR_SRB_SUCCESS;
 
 	if (task->nexus)
-		storvsp_nexus_idle(req->channel,
-				   (struct storvsp_nexus *)task->nexus);
+		storvsp_ended(req->channel, req);
 	else
 		atomic_fetch_add_explicit(&req->channel->storvsp->nobody, 1,
 					  memory_order_relaxed);
@@ -279,7 +278,9 @@ void storvsp_execute_srb(struct storvsp_request *req,
 		complete_srb(req, VSTOR_SRB_INVALID_REQUEST, SCSI_GOOD, 0);
 		return;
 	}
-	if (req->task.nexus)
-		((struct storvsp_nexus *)req->task.nexus)->tasks++;
-	scsi_execute(&req->task);
+	if (!req->task.nexus)
+		scsi_execute(&req->task);
+	else if (!storvsp_start(ch, req))
+		complete_srb(req, VSTOR_SRB_ERROR | VSTOR_SRB_AUTOSENSE_VALID,
+			     SCSI_TASK_SET_FULL, 0);
 }

@@ -150,6 +150,12 @@ int controller_size(const char *dir, uint64_t *bytes)
 	return size_error;
 }
 
+uint32_t controller_deadline(const char *dir)
+{
+	(void)dir;
+	return 0;
+}
+
 uint64_t reactor_now(void)
 {
 	return 1;

@@ -11,6 +11,7 @@
  *	3000  MSI-X pending  nvme_admin.c, nvme_identify.c, nvme_io.c,
  *	                     nvme_reservation.c: commands
  *	                     nvme_namespace.c: attach, detach, resize
+ *	                     nvme_fault.c: what it does wrong when asked to
  *
  * VPs write registers and doorbells; a write stores a value and wakes the
  * thread. The thread alone acts on them, in this order in each turn: what CC
@@ -32,6 +33,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nvme_controller.h"
 
@@ -51,7 +53,7 @@ static struct nvme_controller *of(struct pci_function *f)
 
 /* ---- the thread ---- */
 
-static void set_csts(struct nvme_controller *c, uint32_t clear, uint32_t set)
+void nvme_set_csts(struct nvme_controller *c, uint32_t clear, uint32_t set)
 {
 	pthread_mutex_lock(&c->lock);
 	c->csts = (c->csts & ~clear) | set;
@@ -75,9 +77,9 @@ static void enable(struct nvme_controller *c, uint32_t cc)
 	acq = c->acq;
 	pthread_mutex_unlock(&c->lock);
 	if (!settings_good(cc) || nvme_queues_enable(c, aqa, asq, acq) < 0)
-		set_csts(c, 0, NVME_CSTS_CFS);
-	else
-		set_csts(c, 0, NVME_CSTS_RDY);
+		nvme_set_csts(c, 0, NVME_CSTS_CFS);
+	else if (!nvme_fault_enable(c))
+		nvme_set_csts(c, 0, NVME_CSTS_RDY);
 }
 
 static void disable(struct nvme_controller *c)
@@ -85,7 +87,8 @@ static void disable(struct nvme_controller *c)
 	NVME_COUNT(c, resets, 1);
 	nvme_queues_reset(c);
 	nvme_admin_reset(c);
-	set_csts(c, NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_MASK, 0);
+	nvme_fault_reset(c);
+	nvme_set_csts(c, NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST_MASK, 0);
 }
 
 /* Acts on the difference between CC and what was done before. */
@@ -103,9 +106,20 @@ static void configure(struct nvme_controller *c, uint32_t cc)
 	if (changed & NVME_CC_SHN_MASK) {
 		if (cc & NVME_CC_SHN_MASK)
 			nvme_namespaces_flush(c);
-		set_csts(c, NVME_CSTS_SHST_MASK,
-			 cc & NVME_CC_SHN_MASK ? NVME_CSTS_SHST_DONE : 0);
+		nvme_set_csts(c, NVME_CSTS_SHST_MASK,
+			      cc & NVME_CC_SHN_MASK ? NVME_CSTS_SHST_DONE : 0);
 	}
+}
+
+void nvme_power_up(struct nvme_controller *c)
+{
+	disable(c);
+	c->cc_done = 0;
+	pthread_mutex_lock(&c->lock);
+	c->cc = c->aqa = 0;
+	c->asq = c->acq = 0;
+	pthread_mutex_unlock(&c->lock);
+	msix_reset(&c->msix);
 }
 
 static void serve_request(struct nvme_controller *c,
@@ -121,6 +135,19 @@ static void serve_request(struct nvme_controller *c,
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* The lock is held. */
+static void wait_for_work(struct nvme_controller *c)
+{
+	uint64_t due = nvme_due_next(c);
+	const struct timespec until = { .tv_sec = due / 1000000000,
+					.tv_nsec = due % 1000000000 };
+
+	if (due)
+		pthread_cond_timedwait(&c->changed, &c->lock, &until);
+	else
+		pthread_cond_wait(&c->changed, &c->lock);
+}
+
 static void *controller_thread(void *opaque)
 {
 	struct nvme_controller *c = opaque;
@@ -130,16 +157,19 @@ static void *controller_thread(void *opaque)
 	while (!c->stop) {
 		uint32_t cc = c->cc;
 		struct nvme_request *request = c->request;
-		bool reset = c->resetting;
+		bool reset = c->resetting, disabled = c->disabled;
 
-		if (!c->work && !busy) {
-			pthread_cond_wait(&c->changed, &c->lock);
+		if (!c->work && !busy && !nvme_due_is_now(c)) {
+			wait_for_work(c);
 			continue;
 		}
-		c->work = false;
+		c->work = c->disabled = false;
 		pthread_mutex_unlock(&c->lock);
+		if (disabled)
+			configure(c, cc & ~NVME_CC_EN);
 		configure(c, reset ? 0 : cc);
 		nvme_queues_bells(c);
+		nvme_due_meet(c);
 		busy = nvme_queues_serve(c);
 		if (request)
 			serve_request(c, request);
@@ -229,6 +259,8 @@ static void write_word(struct nvme_controller *c, uint64_t offset,
 
 	switch (offset) {
 	case NVME_REG_CC:
+		/* A host that finds RDY at 0 may set EN again at once. */
+		c->disabled |= enabled && !(value & NVME_CC_EN);
 		c->cc = value;
 		wake(c);
 		break;
@@ -272,6 +304,8 @@ static uint64_t bar_read(struct pci_function *f, uint64_t offset,
 	struct nvme_controller *c = of(f);
 	uint64_t value = 0;
 
+	if (atomic_load(&c->fault.dead))
+		return UINT64_MAX >> (64 - 8 * size);
 	if (offset >= MSIX_PENDING)
 		return msix_read_pending(&c->msix, offset - MSIX_PENDING, size);
 	if (offset >= MSIX_TABLE)
@@ -291,7 +325,7 @@ static void bar_write(struct pci_function *f, uint64_t offset,
 {
 	struct nvme_controller *c = of(f);
 
-	if (offset >= MSIX_PENDING)
+	if (offset >= MSIX_PENDING || atomic_load(&c->fault.dead))
 		return;
 	if (offset >= MSIX_TABLE) {
 		msix_write(&c->msix, &f->host, offset - MSIX_TABLE, size,
@@ -357,6 +391,7 @@ struct nvme_controller *nvme_create(const struct nvme_config *config)
 		.physical_block_size = config->physical_block_size,
 	};
 	struct nvme_controller *c = calloc(1, sizeof(*c));
+	pthread_condattr_t monotonic;
 	int err;
 
 	if (!c)
@@ -381,7 +416,10 @@ struct nvme_controller *nvme_create(const struct nvme_config *config)
 	c->function.vectors = config->io_queues + 1;
 	msix_init(&c->msix, c->function.vectors);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->changed, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	nvme_queues_reset(c);
 	nvme_admin_reset(c);
 	err = pthread_create(&c->thread, NULL, controller_thread, c);

@@ -80,7 +80,8 @@ int nvme_namespace_resize(struct nvme_controller *c, uint32_t nsid,
  */
 #define NVME_COUNTERS(X)                                                 \
 	X(admin) X(bad_dma) X(bytes_outside) X(bytes_read) X(bytes_written) \
-	X(compares) X(discards) X(doorbells) X(errors) X(flushes)         \
+	X(compares) X(discards) X(doorbells) X(errors) X(faults)          \
+	X(flushes)                                                        \
 	X(interrupts) X(pieces) X(pieces_outside) X(prp_commands)         \
 	X(reads) X(reservations) X(resets) X(sgl_commands) X(verifies)    \
 	X(write_zeroes) X(writes)

@@ -79,9 +79,13 @@ void nvme_events(struct nvme_controller *c)
 			continue;
 		c->event[i].waits = false;
 		c->event[i].told = true;
+		if (nvme_fault_event(c))
+			continue;
 		nvme_complete(c, 0, c->event_cid[--c->nr_event_cids],
 			      NVME_SUCCESS, c->event[i].dw0);
 	}
+	if (c->fault.storm)
+		nvme_fault_storm(c);
 }
 
 /* The host has read a log: news of it may be told again. */

@@ -13,6 +13,7 @@
 
 #include "msix.h"
 #include "nvme.h"
+#include "nvme_fault.h"
 #include "nvme_reg.h"
 #include "reservation.h"
 
@@ -60,6 +61,52 @@ struct nvme_namespace {
 /* Events that can wait, each until the host has read its log. */
 enum nvme_event_kind { NVME_EVENTS_ERROR, NVME_EVENTS_NAMESPACES, NVME_EVENTS };
 
+/* What a completion says; all but the first three make it wrong. */
+struct nvme_answer {
+	uint16_t cid, status;
+	uint32_t dw0;
+	uint16_t head_off, sq_off; /* added */
+	bool bad_phase, no_interrupt, next_vector;
+	uint32_t torn_ms; /* 0: whole */
+};
+
+/* nvme_due.c: what happens later. */
+enum nvme_due_kind {
+	NVME_DUE_ANSWER,  /* is posted */
+	NVME_DUE_COMMAND, /* is executed, and answered */
+	NVME_DUE_EFFECT,  /* is executed */
+	NVME_DUE_REST,	  /* of a torn completion */
+	NVME_DUE_READY,
+	NVME_DUE_ALIVE,
+};
+
+#define NVME_MAX_DUE 128u
+
+struct nvme_due {
+	enum nvme_due_kind kind;
+	uint64_t at; /* CLOCK_MONOTONIC, ns */
+	unsigned int queue;
+	struct nvme_command cmd;
+	struct nvme_answer answer;
+	struct nvme_completion *entry, completion;
+};
+
+struct nvme_fault_rule {
+	unsigned int row;
+	struct nvme_fault match; /* `skip` and `count` are what is left */
+};
+
+struct nvme_faults {
+	atomic_bool dead; /* VPs look at it */
+	bool removed;	  /* ... and it is so until the end of all faults */
+	bool halted, shorten;
+	uint32_t storm; /* events to be told yet */
+	struct nvme_fault_rule rule[NVME_MAX_FAULTS];
+	unsigned int nr_rules, nr_due;
+	struct nvme_due due[NVME_MAX_DUE];
+	struct nvme_namespace taken[NVME_MAX_NAMESPACES];
+};
+
 struct nvme_counts {
 #define NVME_COUNTER_ATOMIC(name) _Atomic uint64_t name;
 	NVME_COUNTERS(NVME_COUNTER_ATOMIC)
@@ -77,6 +124,7 @@ struct nvme_controller {
 	uint32_t cc, csts, aqa;
 	uint64_t asq, acq;
 	bool work, stop, running, resetting;
+	bool disabled; /* EN was 0 since the thread looked */
 	struct nvme_request *request; /* for the thread, from another one */
 	pthread_t thread;
 	struct nvme_doorbell sq_bell[NVME_QUEUES], cq_bell[NVME_QUEUES];
@@ -98,6 +146,7 @@ struct nvme_controller {
 	struct nvme_piece piece[NVME_MAX_PIECES];
 	unsigned int nr_pieces;
 	uint8_t *buffer; /* max_data bytes: for Compare and Verify */
+	struct nvme_faults fault;
 
 	struct nvme_counts count;
 };
@@ -111,6 +160,8 @@ struct nvme_request {
 	uint32_t nsid;
 	const struct nvme_namespace_config *config;
 	uint64_t size;
+	const struct nvme_fault *fault;
+	const char *rule; /* that it breaks */
 	int result;
 	bool done;
 };
@@ -129,6 +180,11 @@ void nvme_queues_bells(struct nvme_controller *c);
 bool nvme_queues_serve(struct nvme_controller *c);
 void nvme_complete(struct nvme_controller *c, unsigned int sq, uint16_t cid,
 		   uint16_t status, uint32_t dw0);
+void nvme_post(struct nvme_controller *c, unsigned int sq,
+	       const struct nvme_answer *answer);
+/* Fills in status and dw0; false: it completes later. */
+bool nvme_execute(struct nvme_controller *c, unsigned int sq,
+		  const struct nvme_command *cmd, struct nvme_answer *answer);
 bool nvme_cq_full(const struct nvme_cq *cq);
 uint16_t nvme_create_cq(struct nvme_controller *c,
 			const struct nvme_command *cmd);
@@ -175,6 +231,37 @@ uint16_t nvme_log(struct nvme_controller *c, uint8_t id, void *page,
 
 /* nvme.c: runs request->fn on the controller's thread and waits for it. */
 int nvme_run(struct nvme_controller *c, struct nvme_request *request);
+/* The rest: the controller's thread. */
+void nvme_set_csts(struct nvme_controller *c, uint32_t clear, uint32_t set);
+/* As it is when it gets power. */
+void nvme_power_up(struct nvme_controller *c);
+
+/* nvme_fault.c. */
+/* True: a fault of this command was met, and all is done. May change `cmd`. */
+bool nvme_fault_serve(struct nvme_controller *c, unsigned int sq,
+		      struct nvme_command *cmd);
+/* True: it does not become ready now. */
+bool nvme_fault_enable(struct nvme_controller *c);
+/* True: the event that is about to be told is lost. */
+bool nvme_fault_event(struct nvme_controller *c);
+/* Tells what is left of a storm of events. */
+void nvme_fault_storm(struct nvme_controller *c);
+void nvme_fault_reset(struct nvme_controller *c);
+
+/* nvme_due.c. To be filled in; NULL: no room. */
+struct nvme_due *nvme_due_add(struct nvme_controller *c,
+			      enum nvme_due_kind kind, uint32_t delay_ms);
+void nvme_due_answer(struct nvme_controller *c, unsigned int sq,
+		     const struct nvme_answer *answer, uint32_t delay_ms);
+/* The rest of this entry comes later. */
+void nvme_due_rest(struct nvme_controller *c, struct nvme_completion *entry,
+		   const struct nvme_completion *whole, uint32_t delay_ms);
+/* CLOCK_MONOTONIC, ns; 0: nothing is due. */
+uint64_t nvme_due_next(const struct nvme_controller *c);
+bool nvme_due_is_now(const struct nvme_controller *c);
+void nvme_due_meet(struct nvme_controller *c);
+/* Those of the bus (NVME_DUE_ALIVE), or all others. */
+void nvme_due_forget(struct nvme_controller *c, bool bus);
 
 /* nvme_namespace.c. NULL: no namespace of this identifier is attached. */
 struct nvme_namespace *nvme_namespace(struct nvme_controller *c,
@@ -183,6 +270,8 @@ struct nvme_namespace *nvme_namespace(struct nvme_controller *c,
 uint16_t nvme_namespace_missing(uint32_t nsid);
 int nvme_namespace_set(struct nvme_namespace *ns,
 		       const struct nvme_namespace_config *config);
+/* It, or that it is there: the host is told, if it asked for that. */
+void nvme_namespace_changed(struct nvme_controller *c, uint32_t nsid);
 /* 0 or -errno, of any medium. */
 int nvme_namespaces_flush(struct nvme_controller *c);
 

@@ -179,9 +179,21 @@ static uint16_t walk_sgl(struct walk *w, struct nvme_sgl_descriptor at)
 
 /* ---- both ---- */
 
-uint16_t nvme_data_map(struct nvme_controller *c,
-		       const struct nvme_command *cmd, uint32_t len,
-		       enum nvme_data kind)
+/* A fault: so many bytes less, from the end. */
+static void shorten(struct nvme_controller *c, uint32_t bytes)
+{
+	while (bytes && c->nr_pieces) {
+		struct nvme_piece *p = &c->piece[c->nr_pieces - 1];
+		uint32_t n = bytes < p->len ? bytes : p->len;
+
+		p->len -= n;
+		bytes -= n;
+		c->nr_pieces -= !p->len;
+	}
+}
+
+static uint16_t map(struct nvme_controller *c, const struct nvme_command *cmd,
+		    uint32_t len, enum nvme_data kind)
 {
 	struct walk w = { .c = c, .left = len, .kind = kind };
 	unsigned int psdt = cmd->flags & NVME_PSDT_MASK;
@@ -199,6 +211,17 @@ uint16_t nvme_data_map(struct nvme_controller *c,
 		return NVME_FAIL(NVME_INVALID_FIELD);
 	NVME_COUNT(c, sgl_commands, 1);
 	return walk_sgl(&w, cmd->sgl);
+}
+
+uint16_t nvme_data_map(struct nvme_controller *c,
+		       const struct nvme_command *cmd, uint32_t len,
+		       enum nvme_data kind)
+{
+	uint16_t status = map(c, cmd, len, kind);
+
+	if (!status && c->fault.shorten)
+		shorten(c, len - len / 2);
+	return status;
 }
 
 void nvme_data_to_host(struct nvme_controller *c, const void *from)

@@ -63,7 +63,7 @@ int nvme_namespace_set(struct nvme_namespace *ns,
 	return 0;
 }
 
-static void changed(struct nvme_controller *c, uint32_t nsid)
+void nvme_namespace_changed(struct nvme_controller *c, uint32_t nsid)
 {
 	c->changed_ns |= 1u << (nsid - 1);
 	nvme_event(c, NVME_EVENTS_NAMESPACES, NVME_EVENT_NAMESPACES);
@@ -77,7 +77,7 @@ static int attach(struct nvme_controller *c, struct nvme_request *request)
 		return -EEXIST;
 	err = nvme_namespace_set(&c->ns[request->nsid - 1], request->config);
 	if (!err)
-		changed(c, request->nsid);
+		nvme_namespace_changed(c, request->nsid);
 	return err;
 }
 
@@ -101,7 +101,7 @@ static int detach(struct nvme_controller *c, struct nvme_request *request)
 	if (!ns)
 		return -ENOENT;
 	*ns = (struct nvme_namespace){ 0 };
-	changed(c, request->nsid);
+	nvme_namespace_changed(c, request->nsid);
 	return 0;
 }
 
@@ -130,7 +130,7 @@ static int resize(struct nvme_controller *c, struct nvme_request *request)
 		if (c->ns[i].config.medium != ns->config.medium)
 			continue;
 		c->ns[i].blocks = request->size >> c->ns[i].shift;
-		changed(c, i + 1);
+		nvme_namespace_changed(c, i + 1);
 	}
 	return 0;
 }

@@ -108,30 +108,38 @@ bool nvme_cq_full(const struct nvme_cq *cq)
 	return (cq->tail + 1) % cq->size == cq->head;
 }
 
+bool nvme_execute(struct nvme_controller *c, unsigned int sq,
+		  const struct nvme_command *cmd, struct nvme_answer *answer)
+{
+	if (sq) {
+		answer->status = nvme_io(c, cmd);
+		return true;
+	}
+	NVME_COUNT(c, admin, 1);
+	return nvme_admin(c, cmd, &answer->status, &answer->dw0);
+}
+
 static void serve_one(struct nvme_controller *c, unsigned int id)
 {
 	struct nvme_sq *sq = &c->sq[id];
 	struct nvme_command cmd = sq->entries[sq->head];
-	uint16_t status;
-	uint32_t dw0 = 0;
+	struct nvme_answer answer = { .cid = le16_to_cpu(cmd.cid) };
 
 	sq->head = (sq->head + 1) % sq->size;
-	if (!id) {
-		NVME_COUNT(c, admin, 1);
-		if (!nvme_admin(c, &cmd, &status, &dw0))
-			return;
-	} else {
-		status = nvme_io(c, &cmd);
-	}
-	if (status)
+	if (nvme_fault_serve(c, id, &cmd) ||
+	    !nvme_execute(c, id, &cmd, &answer))
+		return;
+	if (answer.status)
 		NVME_COUNT(c, errors, 1);
-	nvme_complete(c, id, le16_to_cpu(cmd.cid), status, dw0);
+	nvme_post(c, id, &answer);
 }
 
 bool nvme_queues_serve(struct nvme_controller *c)
 {
 	bool served = false;
 
+	if (c->fault.halted || atomic_load(&c->fault.dead))
+		return false;
 	for (unsigned int i = 0; i < NVME_QUEUES; i++) {
 		struct nvme_sq *sq = &c->sq[i];
 
@@ -146,31 +154,48 @@ bool nvme_queues_serve(struct nvme_controller *c)
 
 /* ---- completing ---- */
 
-void nvme_complete(struct nvme_controller *c, unsigned int sq, uint16_t cid,
-		   uint16_t status, uint32_t dw0)
+void nvme_post(struct nvme_controller *c, unsigned int sq,
+	       const struct nvme_answer *answer)
 {
 	struct nvme_cq *cq = &c->cq[c->sq[sq].cq];
 	struct nvme_completion *entry = &cq->entries[cq->tail];
 	void *last = (uint8_t *)entry +
 		     offsetof(struct nvme_completion, status);
+	const struct nvme_completion whole = {
+		.dw0 = cpu_to_le32(answer->dw0),
+		.sq_head = cpu_to_le16((uint16_t)(c->sq[sq].head +
+						  answer->head_off)),
+		.sq_id = cpu_to_le16((uint16_t)(sq + answer->sq_off)),
+		.cid = cpu_to_le16(answer->cid),
+	};
 
-	entry->dw0 = cpu_to_le32(dw0);
-	entry->dw1 = cpu_to_le32(0);
-	entry->sq_head = cpu_to_le16((uint16_t)c->sq[sq].head);
-	entry->sq_id = cpu_to_le16((uint16_t)sq);
-	entry->cid = cpu_to_le16(cid);
+	if (answer->torn_ms)
+		nvme_due_rest(c, entry, &whole, answer->torn_ms);
+	else
+		memcpy(entry, &whole, offsetof(struct nvme_completion, status));
 	/* The phase bit makes the entry valid: after all the rest. */
 	atomic_store_explicit((_Atomic uint16_t *)last,
-			      (uint16_t)(status << 1 | cq->phase),
+			      (uint16_t)(answer->status << 1 |
+					 (cq->phase ^ answer->bad_phase)),
 			      memory_order_release);
 	if (++cq->tail == cq->size) {
 		cq->tail = 0;
 		cq->phase ^= 1;
 	}
-	if (!cq->interrupts)
+	if (!cq->interrupts || answer->no_interrupt)
 		return;
 	NVME_COUNT(c, interrupts, 1);
-	msix_raise(&c->msix, &c->function.host, cq->vector);
+	msix_raise(&c->msix, &c->function.host,
+		   (cq->vector + answer->next_vector) % c->function.vectors);
+}
+
+void nvme_complete(struct nvme_controller *c, unsigned int sq, uint16_t cid,
+		   uint16_t status, uint32_t dw0)
+{
+	const struct nvme_answer answer = { .cid = cid, .status = status,
+					    .dw0 = dw0 };
+
+	nvme_post(c, sq, &answer);
 }
 
 /* ---- creating and deleting ---- */

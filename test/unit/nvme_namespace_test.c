@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -275,16 +276,21 @@ static void tell(struct disk *disk, enum disk_event event)
 	told[event]++;
 }
 
-static void write_size(const char *text)
+static void write_file(const char *name, const char *text)
 {
 	char file[NVME_PATH_SIZE + 64];
 	FILE *f;
 
-	snprintf(file, sizeof(file), "%s/nvme7n2/size", ns.controller);
+	snprintf(file, sizeof(file), "%s/nvme7n2/%s", ns.controller, name);
 	f = fopen(file, "w");
 	assert_non_null(f);
 	fputs(text, f);
 	fclose(f);
+}
+
+static void write_size(const char *text)
+{
+	write_file("size", text);
 }
 
 static void shell(const char *command)
@@ -310,6 +316,7 @@ static void event(const char *action, const char *name, const char *subsystem,
 static void the_kernel_tells_of_changes(void **state)
 {
 	char dir[] = "/tmp/nvme_namespace_XXXXXX";
+	char queue[NVME_PATH_SIZE + 64];
 
 	assert_int_equal(set_up(state), 0);
 	assert_null(describe());
@@ -323,8 +330,16 @@ static void the_kernel_tells_of_changes(void **state)
 	ns.ring.ops = &ops;
 	snprintf(ns.ring.sysfs, sizeof(ns.ring.sysfs), "%s/nvme7n2",
 		 ns.controller);
+	snprintf(queue, sizeof(queue), "%s/queue", ns.ring.sysfs);
 	memset(told, 0, sizeof(told));
-	uevent_subscribe(&ns.ring.source);
+	write_file("io_timeout", "30000\n"); /* not here */
+	ring_disk_begin(&ns.ring);
+	assert_int_equal(info->deadline_ms, 0);
+	ring_disk_end(&ns.ring);
+	assert_int_equal(mkdir(queue, 0700), 0);
+	write_file("queue/io_timeout", "30000\n");
+	ring_disk_begin(&ns.ring);
+	assert_int_equal(info->deadline_ms, 30000);
 
 	write_size("4194304\n");
 	event("change", "nvme7n1", "block", "RESIZE=1"); /* somebody else */

@@ -527,6 +527,8 @@ static void the_least_of_all(void **state)
 	b.max_transfer = 65536;
 	b.max_ranges = 17;
 	b.gap_mask = 4095;
+	a.deadline_ms = 30000;
+	b.deadline_ms = 60000;
 	b.discard_granularity = 32; /* four chunks of a disk */
 	b.compare = b.fua = b.write_zeroes_unmap = false;
 	b.read_only = b.rotational = true;
@@ -538,6 +540,7 @@ static void the_least_of_all(void **state)
 	assert_int_equal(info.max_transfer, 65536);
 	assert_int_equal(info.max_ranges, 17);
 	assert_int_equal(info.gap_mask, 4095);
+	assert_int_equal(info.deadline_ms, 60000);
 	assert_int_equal(info.discard_granularity, 64);
 	assert_false(info.compare || info.fua || info.write_zeroes_unmap);
 	assert_true(info.read_only && info.rotational && info.verify);

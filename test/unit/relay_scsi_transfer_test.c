@@ -207,7 +207,10 @@ static void bounce_buffers_are_shared(void **state)
 		assert_int_equal(crowd[i].task.moved, SIZE);
 	}
 	assert_int_equal(u.bounce.bounced, TASKS * 3);
-	assert_int_equal(u.bounce.waited, TASKS - SCSI_BOUNCE_BUFFERS);
+	assert_int_equal(u.bounce.waited, TASKS - 1 - SCSI_BOUNCE_SHARE);
+	assert_false(u.nexus.own_bounce_used);
+	assert_int_equal(u.nexus.shared_bounces, 0);
+	assert_int_equal(u.bounce.nr_free, SCSI_BOUNCE_BUFFERS);
 	unit_close(&u);
 }
 

@@ -19,6 +19,7 @@
 #include <sys/un.h>
 
 #include "stderr_capture.h"
+#include "test/model/nvme_fault.h"
 #include "test/vmm/commands.h"
 #include "test/vmm/control.h"
 #include "test/vmm/loop.h"
@@ -102,6 +103,18 @@ static const char *nvme_resize(void *opaque, unsigned int disk, uint32_t nsid,
 	snprintf(called, sizeof(called), "resize %u %u %llu", disk, nsid,
 		 (unsigned long long)size);
 	return NULL;
+}
+
+static const char *set_fault(void *opaque, unsigned int disk,
+			     const struct nvme_fault *fault)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called),
+		 "fault %u %s %u: %u %d %u %llu %u %u %u", disk, fault->name,
+		 fault->given, fault->opcode, fault->admin, fault->nsid,
+		 (unsigned long long)fault->lba, fault->skip, fault->count,
+		 fault->delay_ms);
+	return disk ? "fault: there is none of this name" : NULL;
 }
 
 static const char *scsi_resize(void *opaque, unsigned int disk, uint64_t size)
@@ -246,6 +259,7 @@ static const struct command_ops ops = { .quit = count_quit,
 					.nvme_detach = detach,
 					.nvme_resize = nvme_resize,
 					.scsi_resize = scsi_resize,
+					.fault = set_fault,
 					.mana_event = mana_event };
 static struct command_target target = { &ops, &quits };
 
@@ -338,8 +352,6 @@ static void answers(void **state)
 		  "{\"id\":1,\"ok\":" STATS "}" },
 		{ "{\"cmd\":\"stats\",\"args\":{},\"id\":\"a\\\"b\"}",
 		  "{\"id\":\"a\\\"b\",\"ok\":" STATS "}" },
-		{ "{\"id\":2,\"cmd\":\"fault\"}",
-		  "{\"id\":2,\"error\":\"fault: not supported yet\"}" },
 		{ "{\"id\":3,\"cmd\":\"fly\"}",
 		  "{\"id\":3,\"error\":\"cmd: unknown command\"}" },
 		{ "{\"id\":3,\"cmd\":\"stats\",\"args\":[]}",
@@ -472,6 +484,34 @@ static void arguments(void **state)
 		{ "mana-event", "", "\"error\":\"event: is missing\"", "" },
 		{ "mana-event", "\"event\":1",
 		  "\"error\":\"event: must be a text such as link-down\"", "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\"", "\"ok\":{}",
+		  "fault 0 drop 0: 0 0 0 0 0 0 0" },
+		{ "fault", "\"disk\":0,\"fault\":\"late\",\"opcode\":2,"
+		  "\"nsid\":1,\"lba\":18446744073709551615,\"skip\":4,"
+		  "\"count\":3,\"delay_ms\":5", "\"ok\":{}",
+		  "fault 0 late 125: 2 0 1 18446744073709551615 4 3 5" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\",\"admin\":true",
+		  "\"ok\":{}", "fault 0 drop 2: 0 1 0 0 0 0 0" },
+		{ "fault", "\"disk\":1,\"fault\":\"dorp\"",
+		  "\"error\":\"fault: there is none of this name\"",
+		  "fault 1 dorp 0: 0 0 0 0 0 0 0" },
+		{ "fault", "\"disk\":0", "\"error\":\"fault: is missing\"",
+		  "" },
+		{ "fault", "\"disk\":0,\"fault\":3",
+		  "\"error\":\"fault: must be a text such as drop\"", "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\",\"op\":2",
+		  "\"error\":\"op: unknown argument\"", "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\",\"opcode\":256",
+		  "\"error\":\"opcode: must be a number from 0 to 255\"",
+		  "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\",\"admin\":1",
+		  "\"error\":\"admin: must be true or false\"", "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\",\"lba\":-1",
+		  "\"error\":\"lba: must be a whole number\"", "" },
+		{ "fault", "\"disk\":0,\"fault\":\"drop\","
+		  "\"count\":4294967296",
+		  "\"error\":\"count: must be a number from 0 to "
+		  "4294967295\"", "" },
 		{ "scsi-resize", "\"disk\":16,\"size\":\"1M\"",
 		  "\"error\":\"disk: must be a number from 0 to 15\"", "" },
 		{ "scsi-resize", "\"disk\":\"0\",\"size\":\"1M\"",

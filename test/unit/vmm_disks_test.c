@@ -18,6 +18,7 @@
 #include "stderr_capture.h"
 #include "test/model/medium.h"
 #include "test/model/nvme.h"
+#include "test/model/nvme_fault.h"
 #include "test/vmm/disks.h"
 #include "test/vmm/json.h"
 #include "test/vmm/scsi_device.h"
@@ -130,6 +131,14 @@ int nvme_namespace_resize(struct nvme_controller *c, uint32_t nsid,
 	snprintf(nvme_text, sizeof(nvme_text), "resize %u %llu", nsid,
 		 (unsigned long long)size);
 	return nvme_error;
+}
+
+const char *nvme_fault_set(struct nvme_controller *c,
+			   const struct nvme_fault *fault)
+{
+	snprintf(nvme_text, sizeof(nvme_text), "fault %s of %u", fault->name,
+		 c->config.block_size);
+	return nvme_error ? "count: is too big" : NULL;
 }
 
 /* ---- VMBus ---- */
@@ -433,6 +442,22 @@ static void what_cannot_be_is_named(void **state)
 	assert_int_equal(media, 4);
 }
 
+static void faults_are_the_controllers(void **state)
+{
+	const struct nvme_fault fault = { .name = "drop" };
+
+	(void)state;
+	assert_null(disks_fault(disks, 1, &fault));
+	assert_string_equal(nvme_text, "fault drop of 512");
+	assert_string_equal(disks_fault(disks, 0, &fault),
+			    "disk: is no NVMe disk");
+	assert_string_equal(disks_fault(disks, 7, &fault),
+			    "disk: there is no such --disk");
+	nvme_error = -EINVAL;
+	assert_string_equal(disks_fault(disks, 1, &fault),
+			    "count: is too big");
+}
+
 static void luns_change_their_size(void **state)
 {
 	(void)state;
@@ -473,6 +498,7 @@ int main(void)
 		T(settings_name_them_in_order),
 		T(namespaces_come_and_go),
 		T(what_cannot_be_is_named),
+		T(faults_are_the_controllers),
 		T(luns_change_their_size),
 		T(a_bad_file_is_one_line),
 	};

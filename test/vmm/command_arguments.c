@@ -134,6 +134,52 @@ static const char *read_vtl(struct json_span value, struct arguments *to)
 		       "must be 0 or 2" : NULL;
 }
 
+static const char *read_fault(struct json_span value, struct arguments *to)
+{
+	return json_text(value, to->fault, sizeof(to->fault)) ?
+		       "must be a text such as drop" : NULL;
+}
+
+static const char *read_admin(struct json_span value, struct arguments *to)
+{
+	to->admin = json_is_literal(value, "true");
+	return to->admin || json_is_literal(value, "false") ?
+		       NULL : "must be true or false";
+}
+
+static const char *read_opcode(struct json_span value, struct arguments *to)
+{
+	return json_number(value, UINT8_MAX, &to->opcode) ?
+		       "must be a number from 0 to 255" : NULL;
+}
+
+static const char *read_lba(struct json_span value, struct arguments *to)
+{
+	return json_number(value, UINT64_MAX, &to->lba) ?
+		       "must be a whole number" : NULL;
+}
+
+static const char *read_32(struct json_span value, uint64_t *to)
+{
+	return json_number(value, UINT32_MAX, to) ?
+		       "must be a number from 0 to 4294967295" : NULL;
+}
+
+static const char *read_skip(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->skip);
+}
+
+static const char *read_count(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->count);
+}
+
+static const char *read_delay(struct json_span value, struct arguments *to)
+{
+	return read_32(value, &to->delay_ms);
+}
+
 static const struct {
 	const char *name;
 	enum argument_kind kind;
@@ -153,6 +199,13 @@ static const struct {
 	[ARGUMENT_BYTES] = { "bytes", ARGUMENT_NUMBER, read_bytes },
 	[ARGUMENT_PORT] = { "port", ARGUMENT_NUMBER, read_port },
 	[ARGUMENT_VTL] = { "vtl", ARGUMENT_NUMBER, read_vtl },
+	[ARGUMENT_FAULT] = { "fault", ARGUMENT_TEXT, read_fault },
+	[ARGUMENT_ADMIN] = { "admin", ARGUMENT_BOOLEAN, read_admin },
+	[ARGUMENT_OPCODE] = { "opcode", ARGUMENT_NUMBER, read_opcode },
+	[ARGUMENT_LBA] = { "lba", ARGUMENT_NUMBER, read_lba },
+	[ARGUMENT_SKIP] = { "skip", ARGUMENT_NUMBER, read_skip },
+	[ARGUMENT_COUNT] = { "count", ARGUMENT_NUMBER, read_count },
+	[ARGUMENT_DELAY_MS] = { "delay_ms", ARGUMENT_NUMBER, read_delay },
 	[ARGUMENT_SETTINGS] = { "settings", ARGUMENT_FILE, NULL },
 };
 
@@ -198,6 +251,7 @@ bool arguments_read(struct request *request, const struct argument_list *list,
 	to->depth = DEPTH_UNSAID;
 	to->bytes = BYTES_UNSAID;
 	to->vtl = 0;
+	to->given = 0;
 	to->path[0] = '\0';
 	strcpy(to->pool, "auto");
 	if (list->needed && list->name[0] == ARGUMENT_SETTINGS)
@@ -220,6 +274,7 @@ bool arguments_read(struct request *request, const struct argument_list *list,
 			return false;
 		}
 		seen |= 1u << i;
+		to->given |= 1u << list->name[i];
 	}
 	for (unsigned int i = 0; i < list->needed; i++) {
 		if (seen & 1u << i)

@@ -30,6 +30,13 @@ enum argument {
 	ARGUMENT_BYTES,
 	ARGUMENT_PORT,
 	ARGUMENT_VTL,
+	ARGUMENT_FAULT,
+	ARGUMENT_ADMIN,
+	ARGUMENT_OPCODE,
+	ARGUMENT_LBA,
+	ARGUMENT_SKIP,
+	ARGUMENT_COUNT,
+	ARGUMENT_DELAY_MS,
 	/* Not one member of the arguments, but all of them together; on the
 	 * console, a file of them. */
 	ARGUMENT_SETTINGS,
@@ -41,12 +48,13 @@ enum argument_kind {
 	ARGUMENT_NUMBER,  /* decimal, or hexadecimal after 0x */
 	ARGUMENT_INTEGER, /* decimal, with a sign or not */
 	ARGUMENT_TEXT,
+	ARGUMENT_BOOLEAN,
 	ARGUMENT_FILE, /* what is in it */
 };
 
 /* What a command takes, in the order of the console's words: first those that
  * it needs, then those that may be left out. */
-#define ARGUMENT_LIST_MAX 4
+#define ARGUMENT_LIST_MAX 9
 struct argument_list {
 	uint8_t needed, optional;	 /* how many */
 	uint8_t name[ARGUMENT_LIST_MAX]; /* enum argument */
@@ -57,7 +65,10 @@ struct arguments {
 	uint64_t disk, nsid, size, depth, gpa, bytes, port, vtl;
 	int64_t offset; /* seconds */
 	char back[ARGUMENT_MAX_TEXT], path[ARGUMENT_MAX_TEXT], event[32];
-	char key[ARGUMENT_MAX_TEXT], pool[32];
+	char key[ARGUMENT_MAX_TEXT], pool[32], fault[32];
+	uint64_t opcode, lba, skip, count, delay_ms;
+	bool admin;
+	uint32_t given; /* bits 1 << enum argument */
 	struct json_span settings;
 };
 

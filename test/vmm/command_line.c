@@ -125,6 +125,10 @@ static bool write_argument(struct command_line *line, enum argument argument,
 		return write_integer(word, out) ||
 		       wrong(line, "%s: must be a number, with a sign or not",
 			     name);
+	case ARGUMENT_BOOLEAN:
+		fputs(word, out);
+		return !strcmp(word, "true") || !strcmp(word, "false") ||
+		       wrong(line, "%s: must be true or false", name);
 	default:
 		json_write(out, word);
 		return true;

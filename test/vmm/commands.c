@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "model/nvme_fault.h"
 
 /* ---- answers ---- */
 
@@ -306,6 +307,45 @@ RUN(run_scsi_resize)
 						 a->size));
 }
 
+/* ---- faults ---- */
+
+RUN(run_fault)
+{
+	static const struct {
+		enum argument argument;
+		enum nvme_fault_field field;
+	} fields[] = {
+		{ ARGUMENT_OPCODE, NVME_FAULT_OPCODE },
+		{ ARGUMENT_ADMIN, NVME_FAULT_ADMIN },
+		{ ARGUMENT_NSID, NVME_FAULT_NSID },
+		{ ARGUMENT_LBA, NVME_FAULT_LBA },
+		{ ARGUMENT_SKIP, NVME_FAULT_SKIP },
+		{ ARGUMENT_COUNT, NVME_FAULT_COUNT },
+		{ ARGUMENT_DELAY_MS, NVME_FAULT_DELAY },
+	};
+	struct nvme_fault fault = { .name = a->fault };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (a->given & 1u << fields[i].argument)
+			fault.given |= fields[i].field;
+	if (fault.given & NVME_FAULT_OPCODE)
+		fault.opcode = (uint8_t)a->opcode;
+	if (fault.given & NVME_FAULT_ADMIN)
+		fault.admin = a->admin;
+	if (fault.given & NVME_FAULT_NSID)
+		fault.nsid = (uint32_t)a->nsid;
+	if (fault.given & NVME_FAULT_LBA)
+		fault.lba = a->lba;
+	if (fault.given & NVME_FAULT_SKIP)
+		fault.skip = (uint32_t)a->skip;
+	if (fault.given & NVME_FAULT_COUNT)
+		fault.count = (uint32_t)a->count;
+	if (fault.given & NVME_FAULT_DELAY)
+		fault.delay_ms = (uint32_t)a->delay_ms;
+	answer(request, target->ops->fault(target->opaque,
+					   (unsigned int)a->disk, &fault));
+}
+
 /* ---- the network ---- */
 
 RUN(run_mana_event)
@@ -365,7 +405,11 @@ const struct command commands[] = {
 	  "link-up, link-down, reset, silent, answer, coalesce, single",
 	  run_mana_event },
 
-	{ "fault", NO_ARGUMENTS, "not there yet", NULL },
+	{ "fault", { 2, 7, { DISK, ARGUMENT_FAULT, ARGUMENT_OPCODE, NSID,
+			     ARGUMENT_LBA, ARGUMENT_COUNT, ARGUMENT_SKIP,
+			     ARGUMENT_DELAY_MS, ARGUMENT_ADMIN } },
+	  "what disk 0, 1, ... (NVMe) does wrong with commands that fit: drop, "
+	  "late, ...; none", run_fault },
 	{ NULL, NO_ARGUMENTS, NULL, NULL },
 };
 
@@ -379,8 +423,6 @@ void command_run(void *opaque, struct request *request, struct json_span name,
 		command++;
 	if (!command->name)
 		request_error(request, "cmd: unknown command");
-	else if (!command->run)
-		request_error(request, "%s: not supported yet", command->name);
 	else if (arguments_read(request, &command->arguments, args, &a))
 		command->run(opaque, request, &a);
 }
@@ -408,7 +450,7 @@ void command_print_usage(const struct command *command, FILE *out)
 void commands_help(FILE *out)
 {
 	for (const struct command *c = commands; c->name; c++) {
-		char left[64] = "";
+		char left[96] = "";
 		FILE *usage = fmemopen(left, sizeof(left), "w");
 
 		if (usage) {

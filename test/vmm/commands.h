@@ -19,6 +19,8 @@
 #include "json.h"
 #include "request.h"
 
+struct nvme_fault;
+
 /* Once, with NULL or with what is wrong. */
 typedef void command_done(void *request, const char *error);
 
@@ -66,6 +68,8 @@ struct command_ops {
 				   uint32_t nsid, uint64_t size);
 	const char *(*scsi_resize)(void *opaque, unsigned int disk,
 				   uint64_t size);
+	const char *(*fault)(void *opaque, unsigned int disk,
+			     const struct nvme_fault *fault);
 	const char *(*mana_event)(void *opaque, const char *event);
 };
 
@@ -78,7 +82,6 @@ struct command {
 	const char *name; /* NULL behind the last */
 	struct argument_list arguments;
 	const char *help;
-	/* NULL: known, but not there yet. */
 	void (*run)(const struct command_target *target,
 		    struct request *request, const struct arguments *a);
 };

@@ -22,6 +22,7 @@
 #include "json.h"
 #include "model/medium.h"
 #include "model/nvme.h"
+#include "model/nvme_fault.h"
 #include "relay/channel.h"
 #include "scsi_device.h"
 #include "vpci.h"
@@ -477,6 +478,15 @@ const char *disks_nvme_resize(struct disks *d, unsigned int n, uint32_t nsid,
 		return why;
 	err = nvme_namespace_resize(disk->nvme, nsid, size);
 	return err == -ENOENT ? namespace_error(d, err) : size_error(d, err);
+}
+
+const char *disks_fault(struct disks *d, unsigned int n,
+			const struct nvme_fault *fault)
+{
+	struct disk_device *disk;
+	const char *why = find_disk(d, n, false, &disk);
+
+	return why ? why : nvme_fault_set(disk->nvme, fault);
 }
 
 const char *disks_scsi_resize(struct disks *d, unsigned int n, uint64_t size)

@@ -19,6 +19,7 @@
 struct disks;
 struct guest_memory;
 struct msi_router;
+struct nvme_fault;
 struct vmbus_server;
 
 /* What they are attached to. */
@@ -67,5 +68,8 @@ const char *disks_nvme_resize(struct disks *d, unsigned int disk, uint32_t nsid,
 			      uint64_t size);
 const char *disks_scsi_resize(struct disks *d, unsigned int disk,
 			      uint64_t size);
+/* model/nvme_fault.h. */
+const char *disks_fault(struct disks *d, unsigned int disk,
+			const struct nvme_fault *fault);
 
 #endif

@@ -354,6 +354,14 @@ static const char *scsi_resize_asked(void *opaque, unsigned int disk,
 	return disks_scsi_resize(devices_disks(vmm->devices), disk, size);
 }
 
+static const char *fault_asked(void *opaque, unsigned int disk,
+			       const struct nvme_fault *fault)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_fault(devices_disks(vmm->devices), disk, fault);
+}
+
 static const char *mana_event_asked(void *opaque, const char *event)
 {
 	struct vmm *vmm = opaque;
@@ -381,6 +389,7 @@ static const struct command_ops command_ops = {
 	.nvme_detach = nvme_detach_asked,
 	.nvme_resize = nvme_resize_asked,
 	.scsi_resize = scsi_resize_asked,
+	.fault = fault_asked,
 	.mana_event = mana_event_asked,
 };
 

@@ -79,6 +79,11 @@ struct disk_info {
 	uint32_t discard_granularity; /* blocks; 0 = no discard */
 	uint32_t discard_alignment;   /* blocks: first LBA on the granularity */
 	uint32_t optimal_transfer;    /* bytes; 0 = none said */
+	/* When a device that has not answered is taken for one that does not;
+	 * the request ends by itself after that, or is sent again. 0 = none
+	 * said. Nobody may answer a guest in its place before that: the device
+	 * may still write to the pages. */
+	uint32_t deadline_ms;
 	uint16_t reservation_types;   /* a bit for each type; 0 = none at all */
 	bool reservation_persist;     /* may survive a loss of power */
 	bool read_only, write_cache, fua, rotational;
