@@ -136,7 +136,8 @@ static void connect_client(struct vmbus_server *server,
 		if (known_version(server, version))
 			server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
 				      offsetof(struct vmbus_initiate_contact,
-					       sint), sint, "vmbus.contact.sint");
+					       sint),
+				      sint, "vmbus.contact.sint");
 		respond_unsupported(server, server->vp,
 				    sint > MAX_SINT ? VMBUS_SINT : sint);
 		return;
@@ -268,7 +269,8 @@ void handle_initiate_contact(struct vmbus_server *server,
 	    le32_to_cpu(contact->features) & VMBUS_FEATURE_CLIENT_ID &&
 	    size < sizeof(struct vmbus_initiate_contact_id)) {
 		server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
-			      sizeof(*contact), size, "vmbus.contact.client-id");
+			      sizeof(*contact), size,
+			      "vmbus.contact.client-id");
 		return;
 	}
 	server->contact = *contact;
