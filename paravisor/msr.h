@@ -31,7 +31,7 @@ enum msr_result msr_read(struct msr_crash *crash, uint32_t msr, uint64_t rip,
 enum msr_result msr_write(struct msr_crash *crash, uint32_t msr, uint64_t rip,
 			  uint64_t value);
 
-/* inspect_fn: the table with its counts, and the registers that nobody knows. */
+/* inspect_fn: the table with its counts, and registers that nobody knows. */
 void msr_inspect(void *nothing, struct inspect *out);
 
 #endif

@@ -409,9 +409,10 @@ bool reactor_pass(struct reactor *r)
 out_work_left:
 	r->counters.over_budget++;
 	r->work_left = true;
-	/* Submitted at once: the next pass may be long in coming. */
+	/* Submitted at once: the next pass may be long in coming. What expires
+	 * within that call, on a slow machine, wakes nobody (ring_enter()). */
 	if (!wake_at(r, reactor_now() + GUEST_SLICE_NS) ||
-	    ring_enter(&r->ring))
+	    ring_enter(&r->ring) || reactor_now() >= r->timeout_deadline)
 		reactor_wake(r);
 	return true;
 }

@@ -21,7 +21,7 @@ struct vp;
 enum sample_state {
 	SAMPLE_NONE,	/* nobody asked */
 	SAMPLE_RUNNING, /* VTL0 executes, at `rip` */
-	SAMPLE_HALTED,	/* waits for an interrupt, behind the HLT before `rip` */
+	SAMPLE_HALTED,	/* waits for an interrupt; the HLT is before `rip` */
 	SAMPLE_WAITING, /* an application processor that was not started */
 	SAMPLE_STOPPED, /* VTL0 does not run: start, reset, end */
 	SAMPLE_STUCK,	/* no answer in time: the VP's thread is somewhere in

@@ -55,7 +55,7 @@ struct ring {
 	bool masked;		  /* we told the peer not to signal us */
 	bool waiting;		  /* we told the peer to signal us room */
 	bool signal_due;	  /* for what was published before the batch ended */
-	const char *broken; /* id of the rule the peer broke; NULL = healthy */
+	const char *broken; /* rule the peer broke, its id; NULL = healthy */
 	uint32_t broken_value;
 	struct ring_counters count;
 };

@@ -60,7 +60,7 @@ static inline uint64_t bench_ticks(void)
 
 _Noreturn void bench_fail(const char *why);
 
-/* native_ring.c, native_storvsp.c, native_netvsp.c, native_trace.c: the cases. */
+/* native_ring.c, native_storvsp.c and so on: the cases. */
 void bench_ring(void);
 void bench_storvsp(void);
 void bench_netvsp(void);

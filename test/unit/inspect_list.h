@@ -8,9 +8,9 @@
 #define TEST_INSPECT_LIST_H
 
 /*
- * Renders all of `path` (of inspect_render()). Each value's path is in the list,
- * none is there twice. `as`: where it stands in the daemon's tree, when the test
- * has it elsewhere; else NULL.
+ * Renders all of `path` (of inspect_render()). Each value's path is in the
+ * list, none is there twice. `as`: where it stands in the daemon's tree, when
+ * the test has it elsewhere; else NULL.
  */
 void inspect_list_check(const char *path, const char *as);
 

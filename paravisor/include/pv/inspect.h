@@ -52,8 +52,8 @@ bool inspect_begin_newest(struct inspect *out, const char *name,
 /*
  * A path that can be updated: something is done, and `path` describes what came
  * of it. The function runs on the thread that serves requests, which is no
- * reactor's: it may wait, with a deadline, and asks reactors for what is theirs.
- * NULL, or what is wrong with `value`. `entry` is owned by the caller.
+ * reactor's: it may wait, with a deadline, and asks reactors for what is
+ * theirs. NULL, or what is wrong with `value`. `entry` is owned by the caller.
  */
 struct inspect_updater {
 	const char *path;
