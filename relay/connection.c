@@ -96,7 +96,7 @@ static bool monitor_pages_good(struct vmbus_server *server, uint32_t type,
 	if (!le64_to_cpu(in) == !le64_to_cpu(out))
 		return true;
 	server_refuse(server, 0, type, offset, le64_to_cpu(out),
-		      "two monitor pages or none");
+		      "vmbus.monitor-pages");
 	return false;
 }
 
@@ -110,7 +110,7 @@ static bool contact_good(struct vmbus_server *server,
 	if (version >= VMBUS_VERSION_WIN8_1 && vp >= server->config.nr_vps) {
 		server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
 			      offsetof(struct vmbus_initiate_contact, vp), vp,
-			      "VP exists");
+			      "vmbus.vp");
 		return false;
 	}
 	return monitor_pages_good(server, VMBUS_INITIATE_CONTACT,
@@ -136,7 +136,8 @@ static void connect_client(struct vmbus_server *server,
 		if (known_version(server, version))
 			server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
 				      offsetof(struct vmbus_initiate_contact,
-					       sint), sint, "SINT is 2");
+					       sint),
+				      sint, "vmbus.contact.sint");
 		respond_unsupported(server, server->vp,
 				    sint > MAX_SINT ? VMBUS_SINT : sint);
 		return;
@@ -261,14 +262,15 @@ void handle_initiate_contact(struct vmbus_server *server,
 	    contact->vtl != server->config.vtl) {
 		server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
 			      offsetof(struct vmbus_initiate_contact, vtl),
-			      contact->vtl, "VTL of this server");
+			      contact->vtl, "vmbus.contact.vtl");
 		return;
 	}
 	if (version >= VMBUS_VERSION_COPPER &&
 	    le32_to_cpu(contact->features) & VMBUS_FEATURE_CLIENT_ID &&
 	    size < sizeof(struct vmbus_initiate_contact_id)) {
 		server_refuse(server, 0, VMBUS_INITIATE_CONTACT,
-			      sizeof(*contact), size, "client id is there");
+			      sizeof(*contact), size,
+			      "vmbus.contact.client-id");
 		return;
 	}
 	server->contact = *contact;
@@ -365,7 +367,7 @@ void handle_resume(struct vmbus_server *server, const void *message,
 		server_resume(server);
 	else
 		server_refuse(server, 0, VMBUS_RESUME, 0, 0,
-			      "connection is paused");
+			      "vmbus.resume.not-paused");
 }
 
 void connection_init(struct vmbus_server *server)
