@@ -50,7 +50,7 @@ static void each_mistake_is_recorded_once(void **state)
 		{ 19, 19, { 2 }, 0, "vmbus.message.complete" },
 		{ 19, 20, { 1 }, 1, "vmbus.close-reserved.not-open" },
 		{ 19, 20, { 9 }, 1, "vmbus.channel" },
-		{ 21, 55, { 1 }, 0, "vmbus.message.complete" },
+		{ 21, 39, { 1 }, 0, "vmbus.message.complete" },
 		{ 24, 16, { 1 }, 0, "vmbus.message.type" },
 		{ 25, 24, { 1 }, 0, "vmbus.message.feature" },
 		{ 27, 8, { 0 }, 0, "vmbus.message.feature" },

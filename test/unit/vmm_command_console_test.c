@@ -263,7 +263,7 @@ static void lines_from_a_pipe(void **state)
 			    "4294967294\n");
 	type_to(to_console, "fault 0 drop 2 1 7 1 0 0 no\n");
 	assert_string_equal(read_until(from_console, "\n"),
-			    "fault: admin: must be true or false\n");
+			    "admin: must be true or false\n");
 	type_to(to_console, "help\n");
 	assert_non_null(strstr(read_until(from_console, "late, ...; none\n"),
 			       "\n  kvp-get KEY [POOL] "));

@@ -113,7 +113,9 @@ static void every_command_of_the_table(void **state)
 		struct command_line line;
 
 		for (int i = 0; i <= most; i++)
-			word[1 + i] = "1";
+			word[1 + i] = i < most && argument_kind(
+				c->arguments.name[i]) == ARGUMENT_BOOLEAN ?
+				"true" : "1";
 		if (c->arguments.needed &&
 		    argument_kind(c->arguments.name[0]) == ARGUMENT_FILE)
 			continue;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: test/vmm/serial_back.c test/vmm/serial_spec.c test/vmm/serial_console.c test/vmm/terminal.c test/vmm/byte_ring.c test/vmm/loop.c */
-/* SOURCES: paravisor/reactor_calls.c paravisor/reactor_timers.c test/vmm/unix_listen.c paravisor/log.c paravisor/chipset/uart.c */
+/* SOURCES: paravisor/reactor_calls.c paravisor/reactor_timers.c test/vmm/unix_listen.c paravisor/log.c paravisor/violation.c paravisor/chipset/uart.c */
 /* SOURCES: relay/serial_client.c relay/serial_server.c relay/message_pipe.c relay/ring.c paravisor/guest_memory.c */
 /*
  * The whole way of a COM port's bytes, natively: a driver of the UART, the two

@@ -309,6 +309,42 @@ static void nobody_listens(void **state)
 	close(fd);
 }
 
+/* A guest that opens one after the other is not told that nobody listens; but
+ * it is in the end, however many others it opens. */
+static void one_after_the_other(void **state)
+{
+	struct vmbus_offer_channel offer[16];
+	struct guest_channel ch[16];
+	int fd[16];
+
+	(void)state;
+	for (unsigned int i = 0; i < 16; i++) {
+		fd[i] = dial();
+		say(fd[i], "CONNECT 9980\n");
+		expect_offer(&offer[i]);
+	}
+	for (unsigned int i = 0; i < 13; i++) {
+		reactor_inline_advance(S + S / 2);
+		turn();
+		hear_nothing(fd[i]);
+		hear_nothing(fd[15]);
+		assert_int_equal(guest_open(g, &offer[i], RING, 0, &ch[i]), 0);
+		turn();
+		hear(fd[i], "OK 9980\n");
+	}
+	reactor_inline_advance(2 * S);
+	turn();
+	/* The newest connection is the first of the list. */
+	for (unsigned int i = 15; i >= 13; i--) {
+		hear_end(fd[i]);
+		expect_rescind(le32_to_cpu(offer[i].channel));
+	}
+	for (unsigned int i = 0; i < 13; i++)
+		let_go(&ch[i]);
+	for (unsigned int i = 0; i < 16; i++)
+		close(fd[i]);
+}
+
 /* Each direction ends on its own; bytes that wait are not lost by it. */
 static void half_closed(void **state)
 {
@@ -586,6 +622,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(lines_that_are_none, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(one_after_the_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(half_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_client_that_is_gone, setup,

@@ -266,9 +266,13 @@ void vsock_attach(struct vsock *vsock, struct vmbus_server *server)
 
 void vsock_revoke(struct vsock *vsock)
 {
+	struct vsock_connection *c = vsock->connections, *next;
+
 	/* A connection whose end had come is gone: its channel was closed. */
-	while (vsock->connections)
-		vsock_connection_end_now(vsock->connections);
+	for (; c; c = next) {
+		next = c->next;
+		vsock_connection_end_now(c);
+	}
 }
 
 void vsock_close(struct vsock *vsock)

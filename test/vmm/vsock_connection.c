@@ -15,7 +15,8 @@
  *
  * The guest opens the channel only if somebody listens on the port, or still
  * waits for the connection it asked for; if not, the offer is taken back and
- * the client sees the end of file.
+ * the client sees the end of file. A guest opens one after the other: with each
+ * that it opens the others get their time anew, up to ACCEPT_MOST_NS.
  *
  * Bytes: one packet of the guest's at most waits for the client (`out`), and
  * nothing is read from the ring meanwhile; nothing is read from the client
@@ -42,7 +43,8 @@
 
 LOG_MODULE("vsock");
 
-#define ACCEPT_NS 1900000000ull
+#define ACCEPT_NS 1700000000ull
+#define ACCEPT_MOST_NS 20000000000ull
 #define LINGER_NS 10000000000ull
 #define CHUNK 4096u
 
@@ -278,6 +280,18 @@ void vsock_connection_ready(struct vsock_connection *c, short events)
 
 /* ---- the channel ---- */
 
+/* The guest is at it: those it has not come to get their time anew. */
+static void others_may_wait(struct vsock *vsock)
+{
+	uint64_t now = reactor_now();
+
+	for (struct vsock_connection *c = vsock->connections; c; c = c->next)
+		if (c->asked && !c->ch && !c->ended &&
+		    now - c->offered_at < ACCEPT_MOST_NS)
+			reactor_timer_arm(vsock->loop, &c->deadline,
+					  now + ACCEPT_NS);
+}
+
 static int channel_open(struct vmbus_device *dev, struct vmbus_channel *ch)
 {
 	struct vsock_connection *c = (struct vsock_connection *)dev;
@@ -289,6 +303,7 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *ch)
 	c->ch = ch;
 	ch->opaque = c;
 	reactor_timer_cancel(c->vsock->loop, &c->deadline);
+	others_may_wait(c->vsock);
 	c->watch.events = POLLIN;
 	/* The first bytes of a socket always fit. */
 	if (!c->from_guest && send(c->watch.fd, answer, (size_t)len,
@@ -347,7 +362,8 @@ int vsock_connection_offer(struct vsock_connection *c,
 		vsock_connection_end(c);
 		return err;
 	}
+	c->offered_at = reactor_now();
 	reactor_timer_arm(c->vsock->loop, &c->deadline,
-			  reactor_now() + ACCEPT_NS);
+			  c->offered_at + ACCEPT_NS);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct vsock_connection {
 	struct vsock_connection *next;
 	struct vmbus_channel *ch; /* while open */
 	uint32_t port;
+	uint64_t offered_at;
 	bool from_guest;
 	bool asked, ended;
 	bool client_eof, guest_eof;
