@@ -84,6 +84,9 @@ struct nic_list {
 };
 void nvs_send(struct nic_machine *m, unsigned int channel,
 	      const struct nvs_message *message, const struct nic_list *list);
+/* ... that wants no answer. */
+void nvs_tell(struct nic_machine *m, unsigned int channel,
+	      const struct nvs_message *message);
 /* ... and takes its completion, into *reply: its size. */
 uint32_t nvs_ask(struct nic_machine *m, const struct nvs_message *message,
 		 const struct nic_list *list, struct nvs_message *reply);

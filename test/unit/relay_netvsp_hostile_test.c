@@ -203,11 +203,6 @@ static void messages(void **state)
 	nvs_send(&m, 0, &message, NULL);
 	expect_refused(&m, before,
 		       "configured once, before the receive buffer");
-	message.type = cpu_to_le32(NVS_SWITCH_DATA_PATH);
-	message.data_path.active = cpu_to_le32(1);
-	before = violation_count();
-	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "data path that is there");
 	/* Too short for any. */
 	before = violation_count();
 	assert_int_equal(guest_send(&m.ch[0], RING_PACKET_INBAND, 1,
