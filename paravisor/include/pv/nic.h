@@ -186,7 +186,9 @@ struct nic_ops {
 			   const struct nic_frame *frames, unsigned int nr);
 	void (*stats)(struct nic *nic, struct nic_stats *stats); /* any thread */
 	void (*inspect)(struct nic *nic, struct inspect *out);
-	void (*close)(struct nic *nic); /* a stopped one; may wait */
+	/* A stopped one. Does not wait: a device may be told, and let go,
+	 * afterwards. */
+	void (*close)(struct nic *nic);
 };
 
 enum nic_event {
