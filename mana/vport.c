@@ -160,10 +160,12 @@ static void vport_inspect(struct nic *nic, struct inspect *out)
 {
 	struct vport *v = (struct vport *)nic;
 	uint64_t arms = 0, events = 0, bad = 0;
+	struct mana_vport_info where;
 	const char *why;
 	unsigned int nr;
 
 	pthread_mutex_lock(&v->lock);
+	where = v->where;
 	nr = v->nr_queues;
 	for (unsigned int i = 0; i < nr; i++) {
 		arms += v->queue[i]->q.arms;
@@ -172,8 +174,8 @@ static void vport_inspect(struct nic *nic, struct inspect *out)
 	}
 	pthread_mutex_unlock(&v->lock);
 	inspect_text(out, "backend", nic->ops->name);
-	inspect_text(out, "interface", v->where.net);
-	inspect_text(out, "verbs", v->where.verbs);
+	inspect_text(out, "interface", where.net);
+	inspect_text(out, "verbs", where.verbs);
 	inspect_u64(out, "vport", v->config.vport);
 	inspect_u64(out, "queues", nr);
 	inspect_bool(out, "link_up", atomic_load(&v->link_up));
@@ -183,7 +185,7 @@ static void vport_inspect(struct nic *nic, struct inspect *out)
 	inspect_text(out, "last_loss", why ? why : "none");
 	inspect_u64(out, "waiting_ms", waited(v) / 1000000);
 	inspect_u64(out, "drains_late", v->drains_late);
-	inspect_bool(out, "zero_copy", v->keys.all);
+	inspect_bool(out, "zero_copy", atomic_load(&v->zero_copy));
 	inspect_u64(out, "starts", v->starts);
 	inspect_u64(out, "losses", v->losses);
 	inspect_u64(out, "arms", arms);

@@ -37,7 +37,7 @@ struct vport {
 	struct nic nic; /* first */
 	struct mana_config config;
 	struct nic_info info; /* constant but for link_up */
-	atomic_bool link_up;
+	atomic_bool link_up, zero_copy;
 	atomic_uint filter;
 
 	/* The NIC's reactor's. */
@@ -62,7 +62,7 @@ struct vport {
 	struct vport_queue *queue[NIC_MAX_QUEUES];
 	struct nic_queue *handle[NIC_MAX_QUEUES];
 	struct nic_stats past; /* of queues that are no more */
-	uint64_t losses, starts, drains_late;
+	_Atomic uint64_t losses, starts, drains_late;
 
 	/* Why it does not work, in words; NULL: it does. What it was the last
 	 * time. Written by the thread and by queues that break. */
@@ -74,7 +74,7 @@ struct vport {
 	/* The thread's. */
 	pthread_t thread;
 	int wake_fd, link_fd;
-	struct mana_vport_info where;
+	struct mana_vport_info where; /* written under the lock */
 	struct verbs *verbs; /* NULL: the device is gone */
 	struct mana_keys keys;
 	struct verbs_limits limits;

@@ -115,8 +115,14 @@ void vport_look_at_device(struct vport *v)
 
 int vport_find(struct vport *v)
 {
-	return mana_device_find("", &v->config.device, v->config.vport,
-				&v->where);
+	struct mana_vport_info where;
+	int err = mana_device_find("", &v->config.device, v->config.vport,
+				   &where);
+
+	pthread_mutex_lock(&v->lock); /* inspect reads it */
+	v->where = where;
+	pthread_mutex_unlock(&v->lock);
+	return err;
 }
 
 int vport_connect(struct vport *v)
@@ -127,6 +133,8 @@ int vport_connect(struct vport *v)
 	v->gone = false;
 	if (err)
 		v->verbs = NULL;
+	else
+		atomic_store(&v->zero_copy, v->keys.all);
 	return err;
 }
 
