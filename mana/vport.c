@@ -159,7 +159,7 @@ static const char *degraded(struct vport *v)
 static void vport_inspect(struct nic *nic, struct inspect *out)
 {
 	struct vport *v = (struct vport *)nic;
-	uint64_t arms = 0, events = 0, bad = 0;
+	uint64_t arms = 0, events = 0, bad = 0, late = 0;
 	struct mana_vport_info where;
 	const char *why;
 	unsigned int nr;
@@ -171,6 +171,7 @@ static void vport_inspect(struct nic *nic, struct inspect *out)
 		arms += v->queue[i]->q.arms;
 		events += v->queue[i]->q.events_taken;
 		bad += v->queue[i]->q.bad_cqes;
+		late += v->queue[i]->q.found_late;
 	}
 	pthread_mutex_unlock(&v->lock);
 	inspect_text(out, "backend", nic->ops->name);
@@ -190,6 +191,7 @@ static void vport_inspect(struct nic *nic, struct inspect *out)
 	inspect_u64(out, "losses", v->losses);
 	inspect_u64(out, "arms", arms);
 	inspect_u64(out, "events", events);
+	inspect_u64(out, "found_late", late);
 	inspect_u64(out, "bad_completions", bad);
 }
 

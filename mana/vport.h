@@ -92,7 +92,8 @@ void vport_put(struct vport *vport);
 int vport_queues_start(struct vport *vport);
 /* What is being sent gets a second to end before. */
 void vport_queues_stop(struct vport *vport);
-/* A second has passed: queues that got no answer in ten of them break. */
+/* A second has passed: what no event told of is found; queues that got no
+ * answer in ten of them break. */
 void vport_queues_watch(struct vport *vport);
 
 /* vport_thread.c. Any thread. */

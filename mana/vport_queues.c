@@ -266,6 +266,7 @@ void vport_queues_watch(struct vport *v)
 		uint32_t posted = atomic_load_explicit(&vq->q.tx_posted,
 						       memory_order_relaxed);
 
+		queue_look(&vq->q);
 		if (posted == done || done != vq->last_completed)
 			vq->silent = 0;
 		else if (++vq->silent == TX_DEADLINE)
