@@ -9,8 +9,9 @@
  *
  * The device gives each vport a list of queues, not a table of 128 entries; a
  * table that is no repetition of such a list is taken for one that spreads
- * over all queues (rss.c). The device filters nothing but addresses; a filter
- * that lets nothing pass is the receive path's (rx.c).
+ * over all queues (rss.c), and the client hands frames on by their hash. The
+ * device filters nothing but addresses; a filter that lets nothing pass is the
+ * receive path's (rx.c).
  *
  * Threads: the NIC's reactor, which waits for nothing; info() and stats() any.
  * Failure answers: see pv/nic.h; a vport that is lost is stopped by its client
@@ -106,19 +107,25 @@ static void vport_stop(struct nic *nic)
 	vport_wake(v);
 }
 
-/* Only what changes nothing can be done while it runs. */
+/* Only what changes nothing in the device can be done while it runs: that is
+ * also each table that it has not, which the client follows by the hash. */
 static int vport_set_rss(struct nic *nic, const struct nic_rss *rss)
 {
 	struct vport *v = (struct vport *)nic;
 	uint16_t now[NIC_MAX_QUEUES], then[NIC_MAX_QUEUES];
 	unsigned int nr_now, nr_then;
+	bool exact;
 
 	if (!rss_good(rss, v->start.nr_queues))
 		return -EINVAL;
 	mana_rss_order(&v->start.rss, v->start.nr_queues, now, &nr_now);
-	mana_rss_order(rss, v->start.nr_queues, then, &nr_then);
-	if (nr_now != nr_then || memcmp(now, then, nr_now * sizeof(now[0])) ||
-	    memcmp(v->start.rss.key, rss->key, NIC_RSS_KEY))
+	exact = mana_rss_order(rss, v->start.nr_queues, then, &nr_then);
+	if (memcmp(v->start.rss.key, rss->key, NIC_RSS_KEY))
+		return -EAGAIN;
+	/* One queue alone tells of no hash. */
+	if (!exact && nr_now > 1)
+		return 0;
+	if (nr_now != nr_then || memcmp(now, then, nr_now * sizeof(now[0])))
 		return -EAGAIN;
 	return 0;
 }

@@ -191,8 +191,8 @@ int vport_queues_start(struct vport *v)
 
 	if (!mana_rss_order(&v->start.rss, v->start.nr_queues, order,
 			    &nr_order))
-		log_warn("the device has no table like the one asked for: "
-			 "frames are spread over all queues in turn");
+		log_info("the device has no table like the one asked for: "
+			 "frames go to all queues in turn, and are handed on");
 	for (unsigned int i = 0; i < v->start.nr_queues; i++) {
 		struct vport_queue *vq = make_queue(v, i, &err);
 

@@ -152,6 +152,7 @@ static void a_client_may_close_when_it_hears_stopped(void **state)
 static void another_table_needs_a_start(void **state)
 {
 	struct nic_rss rss = { .entries = 4, .table = { 0, 1, 0, 1 } };
+	struct nic_start how = start_of(VPORT_QUEUES);
 
 	(void)state;
 	assert_int_equal(start(VPORT_QUEUES), 0);
@@ -160,6 +161,22 @@ static void another_table_needs_a_start(void **state)
 	rss.entries = 0; /* what it was started with */
 	assert_int_equal(nic->ops->set_rss(nic, &rss), 0);
 	rss.key[39] = 1;
+	assert_int_equal(nic->ops->set_rss(nic, &rss), -EAGAIN);
+	stop();
+	assert_int_equal(next(), STOPPED);
+	/* One that the device has not is the client's to follow, from one of
+	 * several queues, with the same key. */
+	how.rss = (struct nic_rss){ .entries = 4, .table = { 0, 1, 0, 1 } };
+	assert_int_equal(start_with(&how), 0);
+	assert_int_equal(next(), STARTED);
+	rss = (struct nic_rss){ .entries = 4, .table = { 0, 1, 1, 1 } };
+	assert_int_equal(nic->ops->set_rss(nic, &rss), 0);
+	rss.table[1] = 0; /* 0, 0, 1, 1 */
+	assert_int_equal(nic->ops->set_rss(nic, &rss), 0);
+	rss.table[2] = rss.table[3] = 0; /* all to one: it has that */
+	assert_int_equal(nic->ops->set_rss(nic, &rss), -EAGAIN);
+	rss.table[1] = 1;
+	rss.key[0] = 1;
 	assert_int_equal(nic->ops->set_rss(nic, &rss), -EAGAIN);
 	stop();
 	assert_int_equal(next(), STOPPED);

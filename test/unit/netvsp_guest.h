@@ -162,6 +162,9 @@ void nic_shut(struct nic_machine *m);
 void nic_wrap(struct nic *nic);
 /* Takes it away: with it, queues may not be on several threads. */
 void nic_unwrap(struct nic *nic);
+/* Frames that come bear this hash, the next one `step` more. Queues may be on
+ * several threads. */
+void nic_hashes(struct nic *nic, uint32_t hash, uint32_t step);
 /* The backend's steps held back: until let go, start and stop do not answer,
  * and what is sent is not. */
 void nic_hold(struct nic_machine *m, bool start, bool stop, bool tx);
