@@ -25,6 +25,7 @@ static struct {
 	bool started, stopped; /* and held back */
 	int fail;
 	bool link_down;
+	unsigned int filter;
 	struct nic_start start;
 	struct nic_frame last;
 	struct gpa_range last_range[64];
@@ -75,6 +76,12 @@ static void back_stop(struct nic *nic)
 		back.stopped = true;
 	else
 		back.real->stop(nic);
+}
+
+static void back_set_filter(struct nic *nic, unsigned int filter)
+{
+	back.filter = filter;
+	back.real->set_filter(nic, filter);
 }
 
 static unsigned int back_tx(struct nic_queue *queue,
@@ -175,6 +182,11 @@ const struct nic_start *nic_last_start(void)
 	return &back.start;
 }
 
+unsigned int nic_last_filter(void)
+{
+	return back.filter;
+}
+
 const struct nic_frame *nic_last_frame(void)
 {
 	return &back.last;
@@ -235,6 +247,7 @@ void nic_wrap(struct nic *nic)
 	back.ops.start = back_start;
 	back.ops.stop = back_stop;
 	back.ops.tx = back_tx;
+	back.ops.set_filter = back_set_filter;
 	nic->ops = &back.ops;
 }
 

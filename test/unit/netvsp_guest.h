@@ -177,6 +177,8 @@ void nic_event(struct nic_machine *m, enum nic_event event);
 void nic_fail_start(struct nic_machine *m, int err);
 /* The last start of the backend. */
 const struct nic_start *nic_last_start(void);
+/* The filter that the backend was given. */
+unsigned int nic_last_filter(void);
 /* The last frame given to the backend. */
 const struct nic_frame *nic_last_frame(void);
 
