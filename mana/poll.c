@@ -17,7 +17,9 @@
  *
  * Asleep, events come through a descriptor that the reactor watches. A CQ that
  * is still armed from before is not armed again; an event that is on its way
- * while its entries have been polled already costs one empty pass.
+ * while its entries have been polled already costs one empty pass. One that
+ * never comes would leave the queue asleep for ever: once a second somebody
+ * has it looked at without (vport_queues.c).
  *
  * Threads: the queue's reactor. Failure answers: a queue that broke is not
  * looked at any more, and its NIC hears of it.
@@ -119,6 +121,27 @@ static void poll_queue(struct reactor_call *call)
 	q->stats.doorbells = q->doorbells.rung;
 }
 
+static void look_at(struct reactor_call *call)
+{
+	struct nic_queue *q = (struct nic_queue *)((char *)call -
+		offsetof(struct nic_queue, look));
+	uint32_t tx = q->tx_cq.head, rx = q->rx_cq.head;
+
+	if (q->idle < IDLE_PASSES) /* it polls anyway */
+		return;
+	poll_queue(&q->poll);
+	if (q->tx_cq.head == tx && q->rx_cq.head == rx)
+		return;
+	q->found_late++;
+	/* The device has spent its events on them. */
+	q->tx_cq.armed = q->rx_cq.armed = false;
+}
+
+void queue_look(struct nic_queue *q)
+{
+	reactor_post(q->reactor, &q->look);
+}
+
 static void readable(struct reactor_watch *watch)
 {
 	struct nic_queue *q = (struct nic_queue *)((char *)watch -
@@ -137,6 +160,7 @@ int queue_attach(struct nic_queue *q)
 	int err;
 
 	q->poll.fn = poll_queue;
+	q->look.fn = look_at;
 	q->watch.fn = readable;
 	q->watch.fd = q->event_fd;
 	err = reactor_watch_add(q->reactor, &q->watch);

@@ -139,6 +139,7 @@ static void checksums(uint32_t flags, struct nic_received *frame)
 		frame->good |= udp;
 	if (flags & MANA_RX_UDP_BAD)
 		frame->bad |= udp;
+	frame->good &= (uint16_t)~frame->bad; /* of both, the worse */
 }
 
 /* Fills in the frame in the buffer at the tail. */

@@ -265,13 +265,16 @@ unsigned int queue_tx(struct nic_queue *q, const struct nic_frame *frames,
 	}
 	if (q->sq.head != written) {
 		tell_last(q, first);
-		atomic_store_explicit(&q->tx_posted, q->tx_head,
-				      memory_order_relaxed);
 		if (!q->stopped)
 			mana_sq_ring(&q->doorbells, &q->sq);
 	}
-	if (n)
+	if (n) {
+		/* Those too that the device does not see: they are answered
+		 * like the others. */
+		atomic_store_explicit(&q->tx_posted, q->tx_head,
+				      memory_order_relaxed);
 		queue_poll_soon(q);
+	}
 	return n;
 }
 

@@ -87,7 +87,7 @@ struct nic_queue {
 	/* The reactor's. */
 	uint32_t tx_head, tx_tail, rx_head, rx_tail; /* slots, free running */
 	uint32_t tx_silent; /* frames since the last that has a completion */
-	struct reactor_call poll;
+	struct reactor_call poll, look;
 	struct reactor_watch watch;
 	bool attached, stopped, polling, rq_written;
 	unsigned int idle; /* passes in a row that found nothing */
@@ -96,6 +96,7 @@ struct nic_queue {
 	struct nic_stats stats;
 	_Atomic uint32_t tx_posted, tx_completed;
 	uint64_t events_taken, arms, bad_cqes;
+	uint64_t found_late; /* looks that found what no event told of */
 };
 
 /* On the queue's reactor. -EMFILE, -ENOMEM: not attached. */
@@ -106,6 +107,9 @@ void queue_detach(struct nic_queue *queue);
 
 /* An event of one of the queue's CQs was read. */
 void queue_event(struct nic_queue *queue, bool tx);
+
+/* Any thread: what came, and whose event was lost, is found. */
+void queue_look(struct nic_queue *queue);
 
 /* nic_ops. */
 void queue_rx_post(struct nic_queue *queue, const struct nic_buffer *buffers,

@@ -9,12 +9,13 @@
  *
  * The device gives each vport a list of queues, not a table of 128 entries; a
  * table that is no repetition of such a list is taken for one that spreads
- * over all queues (rss.c). The device filters nothing but addresses; a filter
- * that lets nothing pass is the receive path's (rx.c).
+ * over all queues (rss.c), and the client hands frames on by their hash. The
+ * device filters nothing but addresses; a filter that lets nothing pass is the
+ * receive path's (rx.c).
  *
- * Threads: the NIC's reactor; info() and stats() any. Failure answers: see
- * pv/nic.h; a vport that is lost is stopped by its client and comes back by
- * itself.
+ * Threads: the NIC's reactor, which waits for nothing; info() and stats() any.
+ * Failure answers: see pv/nic.h; a vport that is lost is stopped by its client
+ * and comes back by itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@
 LOG_MODULE("mana");
 
 #define LOOK_NS 50000000ull
+#define SILENT_NS 2000000000ull /* longer than any message takes */
 /* The kernel tells no speed of a vport; hosts give what they have. */
 #define LINK_BPS 100000000000ull
 #define DEFAULT_MTU 1500u
@@ -105,19 +107,25 @@ static void vport_stop(struct nic *nic)
 	vport_wake(v);
 }
 
-/* Only what changes nothing can be done while it runs. */
+/* Only what changes nothing in the device can be done while it runs: that is
+ * also each table that it has not, which the client follows by the hash. */
 static int vport_set_rss(struct nic *nic, const struct nic_rss *rss)
 {
 	struct vport *v = (struct vport *)nic;
 	uint16_t now[NIC_MAX_QUEUES], then[NIC_MAX_QUEUES];
 	unsigned int nr_now, nr_then;
+	bool exact;
 
 	if (!rss_good(rss, v->start.nr_queues))
 		return -EINVAL;
 	mana_rss_order(&v->start.rss, v->start.nr_queues, now, &nr_now);
-	mana_rss_order(rss, v->start.nr_queues, then, &nr_then);
-	if (nr_now != nr_then || memcmp(now, then, nr_now * sizeof(now[0])) ||
-	    memcmp(v->start.rss.key, rss->key, NIC_RSS_KEY))
+	exact = mana_rss_order(rss, v->start.nr_queues, then, &nr_then);
+	if (memcmp(v->start.rss.key, rss->key, NIC_RSS_KEY))
+		return -EAGAIN;
+	/* One queue alone tells of no hash. */
+	if (!exact && nr_now > 1)
+		return 0;
+	if (nr_now != nr_then || memcmp(now, then, nr_now * sizeof(now[0])))
 		return -EAGAIN;
 	return 0;
 }
@@ -138,32 +146,59 @@ static void vport_stats(struct nic *nic, struct nic_stats *stats)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* How long the thread has been waiting for the device, ns. */
+static uint64_t waited(struct vport *v)
+{
+	uint64_t since = atomic_load(&v->waiting_since), now = reactor_now();
+
+	return since && now > since ? now - since : 0;
+}
+
+static const char *degraded(struct vport *v)
+{
+	const char *why = atomic_load(&v->degraded);
+
+	if (why)
+		return why;
+	return waited(v) >= SILENT_NS ? "the device does not answer" : "no";
+}
+
 static void vport_inspect(struct nic *nic, struct inspect *out)
 {
 	struct vport *v = (struct vport *)nic;
-	uint64_t arms = 0, events = 0, bad = 0;
+	uint64_t arms = 0, events = 0, bad = 0, late = 0;
+	struct mana_vport_info where;
+	const char *why;
 	unsigned int nr;
 
 	pthread_mutex_lock(&v->lock);
+	where = v->where;
 	nr = v->nr_queues;
 	for (unsigned int i = 0; i < nr; i++) {
 		arms += v->queue[i]->q.arms;
 		events += v->queue[i]->q.events_taken;
 		bad += v->queue[i]->q.bad_cqes;
+		late += v->queue[i]->q.found_late;
 	}
 	pthread_mutex_unlock(&v->lock);
 	inspect_text(out, "backend", nic->ops->name);
-	inspect_text(out, "interface", v->where.net);
-	inspect_text(out, "verbs", v->where.verbs);
+	inspect_text(out, "interface", where.net);
+	inspect_text(out, "verbs", where.verbs);
 	inspect_u64(out, "vport", v->config.vport);
 	inspect_u64(out, "queues", nr);
 	inspect_bool(out, "link_up", atomic_load(&v->link_up));
 	inspect_bool(out, "lost", atomic_load(&v->broken));
-	inspect_bool(out, "zero_copy", v->keys.all);
+	inspect_text(out, "degraded", degraded(v));
+	why = atomic_load(&v->last_loss);
+	inspect_text(out, "last_loss", why ? why : "none");
+	inspect_u64(out, "waiting_ms", waited(v) / 1000000);
+	inspect_u64(out, "drains_late", v->drains_late);
+	inspect_bool(out, "zero_copy", atomic_load(&v->zero_copy));
 	inspect_u64(out, "starts", v->starts);
 	inspect_u64(out, "losses", v->losses);
 	inspect_u64(out, "arms", arms);
 	inspect_u64(out, "events", events);
+	inspect_u64(out, "found_late", late);
 	inspect_u64(out, "bad_completions", bad);
 }
 
@@ -179,6 +214,13 @@ static void vport_free(struct vport *v)
 	free(v);
 }
 
+void vport_put(struct vport *v)
+{
+	if (atomic_fetch_sub(&v->users, 1) == 1)
+		vport_free(v);
+}
+
+/* The device is let go by the thread, which nobody waits for. */
 static void vport_close(struct nic *nic)
 {
 	struct vport *v = (struct vport *)nic;
@@ -186,18 +228,16 @@ static void vport_close(struct nic *nic)
 	pv_bug(v->state != VPORT_STOPPED, v->state, VPORT_STOPPED);
 	pv_bug(!reactor_is_current(v->config.reactor), v->state, 0);
 	nic->event = NULL;
+	nic->ops = NULL;
 	pthread_mutex_lock(&v->lock);
-	v->want_end = true;
+	v->want_end = v->closed = true;
 	pthread_mutex_unlock(&v->lock);
+	pthread_detach(v->thread);
 	vport_wake(v);
-	pthread_join(v->thread, NULL);
 	/* News may still be posted to the reactor, or we may be in the midst of
-	 * telling some: then that frees all. */
-	if (v->telling || atomic_load(&v->news_call.queued)) {
-		v->nic.ops = NULL;
-		return;
-	}
-	vport_free(v);
+	 * telling some: then that lets go of it. */
+	if (!v->telling && !atomic_load(&v->news_call.queued))
+		vport_put(v);
 }
 
 static const struct nic_ops vport_ops = {
@@ -257,7 +297,7 @@ static void tell_news(struct reactor_call *call)
 		offsetof(struct vport, news_call));
 
 	if (!v->nic.ops) {
-		vport_free(v);
+		vport_put(v);
 		return;
 	}
 	for (;;) {
@@ -280,7 +320,7 @@ static void tell_news(struct reactor_call *call)
 		if (v->nic.ops)
 			continue;
 		if (!atomic_load(&call->queued)) /* else the next one does */
-			vport_free(v);
+			vport_put(v);
 		return;
 	}
 }
@@ -345,6 +385,7 @@ int mana_vport_open(const struct mana_config *config, struct nic **nic)
 	v->nic.ops = &vport_ops;
 	v->config = *config;
 	v->news_call.fn = tell_news;
+	atomic_init(&v->users, 2);
 	v->link_fd = -1;
 	v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = v->wake_fd < 0 ? -errno : 0;

@@ -37,7 +37,7 @@ struct vport {
 	struct nic nic; /* first */
 	struct mana_config config;
 	struct nic_info info; /* constant but for link_up */
-	atomic_bool link_up;
+	atomic_bool link_up, zero_copy;
 	atomic_uint filter;
 
 	/* The NIC's reactor's. */
@@ -58,26 +58,42 @@ struct vport {
 		int result;
 	} news[VPORT_MAX_NEWS];
 	unsigned int nr_queues;
+	bool closed; /* nothing is told any more */
 	struct vport_queue *queue[NIC_MAX_QUEUES];
 	struct nic_queue *handle[NIC_MAX_QUEUES];
 	struct nic_stats past; /* of queues that are no more */
-	uint64_t losses, starts;
+	_Atomic uint64_t losses, starts, drains_late;
+
+	/* Why it does not work, in words; NULL: it does. What it was the last
+	 * time. Written by the thread and by queues that break. */
+	const char *_Atomic degraded, *_Atomic last_loss;
+	/* The thread waits for the device since then; 0: it does not. */
+	_Atomic uint64_t waiting_since;
+	atomic_uint users; /* the owner, and the thread: the last one frees */
 
 	/* The thread's. */
 	pthread_t thread;
 	int wake_fd, link_fd;
-	struct mana_vport_info where;
+	struct mana_vport_info where; /* written under the lock */
 	struct verbs *verbs; /* NULL: the device is gone */
 	struct mana_keys keys;
 	struct verbs_limits limits;
 	bool gone;	   /* the device; queues may still be there */
 	atomic_bool broken; /* LOST was said, BACK was not */
+	/* Rebuilds in a row, and when the next may be; see vport_thread.c. */
+	unsigned int rebuilds;
+	uint64_t started_at, gone_at, back_at;
 };
+
+/* vport.c. The last one frees. */
+void vport_put(struct vport *vport);
 
 /* vport_queues.c; the vport's thread. */
 int vport_queues_start(struct vport *vport);
+/* What is being sent gets a second to end before. */
 void vport_queues_stop(struct vport *vport);
-/* A second has passed: queues that got no answer in ten of them break. */
+/* A second has passed: what no event told of is found; queues that got no
+ * answer in ten of them break. */
 void vport_queues_watch(struct vport *vport);
 
 /* vport_thread.c. Any thread. */
@@ -89,5 +105,6 @@ void *vport_thread(void *vport);
 int vport_find(struct vport *vport);
 int vport_connect(struct vport *vport);
 void vport_look_at_link(struct vport *vport);
+void vport_look_at_device(struct vport *vport);
 
 #endif

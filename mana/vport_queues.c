@@ -11,9 +11,14 @@
  * A call of a queue may be posted to its reactor when that lets go. Calls run
  * in order, so one more round trip to the reactor is behind it.
  *
+ * Frames that are being sent are waited for before the reactors let go, since
+ * a device drops those of a queue that is taken away from it: as long as the
+ * device lives, and a second at most. The client hands over no more then.
+ *
  * Threads: the vport's. Failure answers: what was made is undone.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +31,8 @@ LOG_MODULE("mana");
 
 #define PAGE 4096u
 #define TX_DEADLINE 10 /* seconds */
+#define DRAIN_NS 1000000000ull
+#define DRAIN_LOOK_MS 1
 
 static unsigned int round_up(unsigned int depth)
 {
@@ -184,8 +191,8 @@ int vport_queues_start(struct vport *v)
 
 	if (!mana_rss_order(&v->start.rss, v->start.nr_queues, order,
 			    &nr_order))
-		log_warn("the device has no table like the one asked for: "
-			 "frames are spread over all queues in turn");
+		log_info("the device has no table like the one asked for: "
+			 "frames go to all queues in turn, and are handed on");
 	for (unsigned int i = 0; i < v->start.nr_queues; i++) {
 		struct vport_queue *vq = make_queue(v, i, &err);
 
@@ -210,8 +217,41 @@ out_free:
 	return err;
 }
 
+static bool is_drained(const struct vport *v)
+{
+	for (unsigned int i = 0; i < v->nr_queues; i++) {
+		const struct nic_queue *q = &v->queue[i]->q;
+
+		if (atomic_load_explicit(&q->tx_posted, memory_order_relaxed) !=
+		    atomic_load_explicit(&q->tx_completed,
+					 memory_order_relaxed))
+			return false;
+	}
+	return true;
+}
+
+static void drain(struct vport *v)
+{
+	uint64_t end = reactor_now() + DRAIN_NS;
+
+	while (!v->gone && !atomic_load(&v->broken) && !is_drained(v)) {
+		struct pollfd fd = { .fd = verbs_fd(v->verbs),
+				     .events = POLLIN };
+
+		if (reactor_now() >= end) {
+			log_warn("%s: what was not sent in 1 s is given up",
+				 v->where.net);
+			v->drains_late++;
+			return;
+		}
+		if (poll(&fd, 1, DRAIN_LOOK_MS) > 0)
+			vport_look_at_device(v);
+	}
+}
+
 void vport_queues_stop(struct vport *v)
 {
+	drain(v);
 	detach_all(v, v->nr_queues);
 	verbs_queues_destroy(v->verbs);
 	free_all(v);
@@ -226,6 +266,7 @@ void vport_queues_watch(struct vport *v)
 		uint32_t posted = atomic_load_explicit(&vq->q.tx_posted,
 						       memory_order_relaxed);
 
+		queue_look(&vq->q);
 		if (posted == done || done != vq->last_completed)
 			vq->silent = 0;
 		else if (++vq->silent == TX_DEADLINE)

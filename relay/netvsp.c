@@ -18,8 +18,8 @@
  *
  * The files: netvsp_channel.c the ring, netvsp_control.c NVSP and the buffers,
  * rndis*.c what the client asks of the adapter, netvsp_link.c what it is told,
- * netvsp_tx.c, netvsp_frame.c and netvsp_rx.c the frames, netvsp_nic.c the
- * backend. Here is what makes and ends NICs and channels:
+ * netvsp_tx.c, netvsp_frame.c, netvsp_rx.c and netvsp_steer.c the frames,
+ * netvsp_nic.c the backend. Here is what makes and ends NICs and channels:
  *
  *	unused --open--> open --close--> leaving --the backend uses nothing of
  *	it--> its memory given back --> unused
@@ -93,6 +93,7 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->held = false;
 	ch->queue = NULL;
 	netvsp_rx_open(ch);
+	netvsp_steer_open(ch);
 	netvsp_tx_open(ch);
 	if (!ch->index)
 		netvsp_control_open(ch);
@@ -148,6 +149,7 @@ void netvsp_idle(struct netvsp_channel *ch)
 	if (!ch->index)
 		netvsp_release(ch->netvsp, ch->closing);
 	if (ch->closing) {
+		netvsp_steer_close(ch);
 		vmbus_channel_closed(ch->vmbus);
 		return;
 	}
@@ -177,6 +179,7 @@ static void inspect_channel(const struct netvsp_channel *ch,
 	inspect_u64(out, "rx_frames", count->rx_frames);
 	inspect_u64(out, "rx_bytes", count->rx_bytes);
 	inspect_u64(out, "rx_dropped", count->rx_dropped);
+	inspect_u64(out, "rx_lent", count->rx_lent);
 	inspect_u64(out, "rx_slots", ch->rx.nr);
 	inspect_u64(out, "rx_posted", ch->rx.posted);
 	inspect_u64(out, "refused", count->refused);

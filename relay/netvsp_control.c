@@ -361,7 +361,8 @@ static void subchannel(struct netvsp_channel *ch,
 	answer(ch, packet, &reply);
 }
 
-/* There is one path; some want an answer with nothing in it. */
+/* There is one path. The answer is empty whatever it was that was asked for:
+ * some clients take no other, and wait for it without end. */
 static void data_path(struct netvsp_channel *ch,
 		      const struct ring_packet *packet,
 		      const struct nvs_message *message)
@@ -369,10 +370,10 @@ static void data_path(struct netvsp_channel *ch,
 	uint32_t active = le32_to_cpu(message->data_path.active);
 
 	if (active != NVS_DATA_PATH_SYNTHETIC)
-		refuse(ch, packet, NVS_SWITCH_DATA_PATH,
-		       offsetof(struct nvs_message, data_path.active), active,
-		       "netvsp.data-path");
-	else if (packet->wants_completion)
+		netvsp_record(ch, NVS_SWITCH_DATA_PATH,
+			      offsetof(struct nvs_message, data_path.active),
+			      active, "netvsp.data-path");
+	if (packet->wants_completion)
 		netvsp_complete(ch, packet->transaction, NULL, 0);
 }
 

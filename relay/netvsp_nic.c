@@ -108,7 +108,7 @@ static void channel_idle(struct reactor_call *call)
 	struct netvsp_channel *ch = channel_of(call, idle_call);
 
 	/* Nothing that was posted to it may come later. */
-	if (ch->resuming ||
+	if (ch->resuming || !netvsp_steer_quiet(ch) ||
 	    (!ch->index && (atomic_load(&ch->netvsp->attend_call.queued) ||
 			    netvsp_asks(ch->netvsp))))
 		reactor_post(ch->vmbus->reactor, call);
@@ -320,12 +320,14 @@ static void reconcile(struct reactor_call *call)
 		if (nr == netvsp->nr_queues && another &&
 		    !netvsp->nic->ops->set_rss(netvsp->nic, &rss)) {
 			netvsp->rss = rss;
+			netvsp_steer_table(netvsp);
 			another = false;
 		}
 		if (nr != netvsp->nr_queues || another)
 			begin_phase(netvsp, LIFE_PAUSING);
 	} else if (nr) {
 		netvsp->rss = rss;
+		netvsp_steer_table(netvsp);
 		start(netvsp, nr);
 	}
 }

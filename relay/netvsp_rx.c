@@ -21,7 +21,8 @@
  * A slot of 2048 bytes lies in a page; bigger ones begin a page, and are as
  * many ranges as they have pages that are not adjacent. What came in a batch
  * goes into as few packets as the ring allows; a packet is named after its
- * first slot and completed as a whole.
+ * first slot and completed as a whole. Frames of other channels than the one
+ * that they came on go through netvsp_steer.c.
  *
  * Threads: the channel's reactor. Failure answers: a completion of what the
  * client does not have is recorded. Frames that find no posted slot are the
@@ -55,25 +56,35 @@ void netvsp_rx_open(struct netvsp_channel *ch)
 	rx->buffer = 0;
 }
 
+void netvsp_rx_free(struct netvsp_rx *rx, uint16_t i)
+{
+	rx->slot[i].state = SLOT_FREE;
+	rx->free[rx->nr_free++] = i;
+}
+
 void netvsp_rx_start(struct netvsp_channel *ch)
 {
 	const struct netvsp *netvsp = ch->netvsp;
 	struct netvsp_rx *rx = &ch->rx;
+	bool keep;
 
+	netvsp_steer_start(ch);
 	if (rx->buffer == netvsp->nr_buffers)
 		return;
-	rx->buffer = netvsp->nr_buffers;
+	/* What a client holds by another channel it holds on to when this one
+	 * was opened anew. */
+	keep = rx->last_buffer == netvsp->nr_buffers;
+	rx->buffer = rx->last_buffer = netvsp->nr_buffers;
 	rx->nr = netvsp->queue_slots;
 	rx->first = NETVSP_CONTROL_SLOTS + ch->index * netvsp->queue_slots;
 	rx->depth = rx->nr < netvsp->info.max_rx_depth ?
 		    rx->nr : netvsp->info.max_rx_depth;
 	rx->posted = 0;
 	rx->nr_ready = 0;
-	rx->nr_free = rx->nr;
-	for (unsigned int i = 0; i < rx->nr; i++) {
-		rx->slot[i].state = SLOT_FREE;
-		rx->free[i] = (uint16_t)(rx->nr - 1 - i);
-	}
+	rx->nr_free = 0;
+	for (unsigned int i = rx->nr; i-- > 0;)
+		if (!keep || rx->slot[i].state != SLOT_LENT)
+			netvsp_rx_free(rx, (uint16_t)i);
 }
 
 /* Posting. */
@@ -131,12 +142,6 @@ void netvsp_rx_post(struct netvsp_channel *ch)
 }
 
 /* Frames that came. */
-
-static void free_slot(struct netvsp_rx *rx, uint16_t i)
-{
-	rx->slot[i].state = SLOT_FREE;
-	rx->free[rx->nr_free++] = i;
-}
 
 static uint32_t checksum_word(uint32_t good, uint32_t bad)
 {
@@ -219,6 +224,8 @@ void netvsp_received(void *client, const struct nic_received *frames,
 	struct netvsp_rx *rx = &ch->rx;
 	uint32_t room = netvsp->slot_size - NETVSP_SLOT_DATA -
 			NETVSP_SLOT_TAIL;
+	bool steered = atomic_load_explicit(&netvsp->steer_entries,
+					    memory_order_relaxed);
 
 	for (; nr; nr--, frames++) {
 		uint16_t i = (uint16_t)frames->id;
@@ -231,7 +238,7 @@ void netvsp_received(void *client, const struct nic_received *frames,
 		if (frames->len < NIC_ETHERNET_HEADER || ch->closing ||
 		    ch->stopped) {
 			ch->count.rx_dropped += frames->len != 0;
-			free_slot(rx, i);
+			netvsp_rx_free(rx, i);
 			continue;
 		}
 		slot->state = SLOT_READY;
@@ -239,12 +246,16 @@ void netvsp_received(void *client, const struct nic_received *frames,
 		slot->header = write_header(netvsp, rx->first + i, frames);
 		ch->count.rx_frames++;
 		ch->count.rx_bytes += frames->len;
+		if (steered && netvsp_steer_lend(ch, i, frames))
+			continue;
 		if (rx->nr_ready++)
 			rx->slot[rx->last_ready].next = i;
 		else
 			rx->ready = i;
 		rx->last_ready = i;
 	}
+	if (ch->steer.to)
+		netvsp_steer_tell(ch);
 	netvsp_resume(ch);
 }
 
@@ -322,6 +333,8 @@ void netvsp_rx_flush(struct netvsp_channel *ch)
 		if (!flush_packet(ch, nr))
 			return;
 	}
+	if (ch->steer.first)
+		netvsp_steer_flush(ch);
 }
 
 bool netvsp_rx_returned(struct netvsp_channel *ch, uint64_t transaction)
@@ -336,12 +349,13 @@ bool netvsp_rx_returned(struct netvsp_channel *ch, uint64_t transaction)
 		ch->netvsp->control.free_slots |= bit;
 		return is_clients;
 	}
-	if (transaction < rx->first || at >= rx->nr ||
-	    rx->slot[at].state != SLOT_CLIENT_FIRST)
+	if (transaction < rx->first || at >= rx->nr)
+		return netvsp_steer_returned(ch, transaction);
+	if (rx->slot[at].state != SLOT_CLIENT_FIRST)
 		return false;
 	for (uint16_t i = (uint16_t)at, next; i < NETVSP_MAX_SLOTS; i = next) {
 		next = rx->slot[i].next;
-		free_slot(rx, i);
+		netvsp_rx_free(rx, i);
 	}
 	return true;
 }
@@ -355,8 +369,9 @@ void netvsp_rx_drain(struct netvsp_channel *ch)
 			ch->count.rx_dropped++;
 		else if (rx->slot[i].state != SLOT_POSTED)
 			continue;
-		free_slot(rx, (uint16_t)i);
+		netvsp_rx_free(rx, (uint16_t)i);
 	}
 	rx->posted = 0;
 	rx->nr_ready = 0;
+	netvsp_steer_drain(ch);
 }

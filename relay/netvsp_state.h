@@ -71,17 +71,46 @@ enum netvsp_slot_state {
 	SLOT_READY,  /* a frame came */
 	SLOT_CLIENT, /* ... and the client has it */
 	SLOT_CLIENT_FIRST, /* of a packet, which is named by it */
+	SLOT_LENT, /* to another channel, or to its client */
 };
 
 struct netvsp_slot {
 	uint8_t state;
 	uint8_t header; /* bytes before the frame */
+	uint8_t holder; /* lent: the channel */
 	uint16_t next;	/* ready; of the packet */
 	uint32_t len;	/* of the frame */
 };
 
+/* A slot on its way to another channel, and back: see netvsp_steer.c. */
+struct netvsp_lent {
+	struct netvsp_lent *next;
+	uint32_t slot, offset, len; /* of and in the receive buffer */
+};
+
+struct netvsp_back {
+	struct netvsp_back *next;
+	atomic_bool queued;
+	uint8_t from;
+};
+
+struct netvsp_steer {
+	/* Others'. */
+	struct netvsp_lent *_Atomic lent_in;
+	struct netvsp_back *_Atomic back_in;
+	_Atomic uint64_t reclaim; /* channels whose clients hold no more */
+	atomic_uint tellers; /* that are about to post `call` */
+	atomic_bool hears;
+	struct reactor *reactor; /* while it hears */
+	struct reactor_call call;
+	/* The channel's. */
+	struct netvsp_lent *first, *last; /* to be sent */
+	uint64_t to; /* channels that were lent something and not told */
+};
+
 struct netvsp_rx {
 	uint64_t buffer; /* whose slots these are, 0: none */
+	uint64_t last_buffer; /* the same, and stays when the channel closes */
 	unsigned int nr, depth, posted;
 	uint32_t first; /* slot of the buffer */
 	unsigned int nr_free;
@@ -89,6 +118,8 @@ struct netvsp_rx {
 	unsigned int nr_ready;
 	uint16_t ready, last_ready;
 	struct netvsp_slot slot[NETVSP_MAX_SLOTS];
+	struct netvsp_lent lent[NETVSP_MAX_SLOTS];
+	struct netvsp_back back[NETVSP_MAX_SLOTS];
 	/* Of a batch that is being posted. */
 	struct nic_buffer buffer_at[NETVSP_POST_BATCH];
 	struct gpa_range range_at[NETVSP_POST_BATCH][NETVSP_SLOT_RANGES];
@@ -98,7 +129,7 @@ struct netvsp_counters {
 	uint64_t runs;
 	uint64_t tx_packets, tx_frames, tx_bytes, tx_failed, tx_lost;
 	uint64_t tx_batches, tx_full;
-	uint64_t rx_packets, rx_frames, rx_bytes, rx_dropped;
+	uint64_t rx_packets, rx_frames, rx_bytes, rx_dropped, rx_lent;
 	uint64_t refused; /* violations that were answered */
 	uint64_t no_room, no_packet; /* left packets in the ring */
 	uint64_t control, indications;
@@ -121,6 +152,7 @@ struct netvsp_channel {
 	struct reactor_call go_call, pause_call, drain_call, idle_call;
 	struct nic_queue *next_queue;
 	struct netvsp_counters count;
+	struct netvsp_steer steer;
 	struct netvsp_rx rx;
 	struct netvsp_tx tx;
 	struct ring_packet packet;
@@ -182,7 +214,8 @@ struct netvsp {
 	struct netvsp_control control;
 	/* Written by the primary while the backend is idle. */
 	struct netvsp_buffer receive, send;
-	uint32_t slot_size, queue_slots; /* of the receive buffer */
+	uint32_t slot_size; /* of the receive buffer */
+	_Atomic uint32_t queue_slots;
 	unsigned int usable_queues;
 	uint64_t nr_buffers; /* receive buffers there have been */
 	uint32_t max_frame; /* bytes to send, without a tag */
@@ -191,6 +224,10 @@ struct netvsp {
 	_Atomic bool unplugged;	  /* frames to send are lost */
 	_Atomic uint32_t message_size; /* NVS_SIZE or NVS_SIZE_61 */
 	_Atomic bool link_up, tell_table;
+	/* Which channel gets a frame: steer_table[hash % steer_entries], a
+	 * power of two; 0: the one that it came on. */
+	_Atomic uint16_t steer_entries;
+	_Atomic uint8_t steer_table[NIC_RSS_TABLE];
 	/* Asks the primary to look at the above; posted under the lock. */
 	struct reactor_call attend_call;
 
@@ -307,6 +344,28 @@ bool netvsp_rx_returned(struct netvsp_channel *ch, uint64_t transaction);
 void netvsp_rx_drain(struct netvsp_channel *ch);
 /* Address of a place in the receive buffer. */
 uint64_t netvsp_receive_gpa(const struct netvsp *netvsp, uint64_t offset);
+
+void netvsp_rx_free(struct netvsp_rx *rx, uint16_t i);
+
+/* netvsp_steer.c. Channel's reactor, but for the first. */
+
+/* The table is that of netvsp->rss. The server's reactor. */
+void netvsp_steer_table(struct netvsp *netvsp);
+void netvsp_steer_open(struct netvsp_channel *ch);
+/* Before slots are posted. */
+void netvsp_steer_start(struct netvsp_channel *ch);
+/* False: a channel that closes may still be told something. */
+bool netvsp_steer_quiet(struct netvsp_channel *ch);
+void netvsp_steer_close(struct netvsp_channel *ch);
+/* The frame in slot `i` is another channel's; false: it is not. */
+bool netvsp_steer_lend(struct netvsp_channel *ch, uint16_t i,
+		       const struct nic_received *frame);
+/* After a batch of these. */
+void netvsp_steer_tell(struct netvsp_channel *ch);
+void netvsp_steer_flush(struct netvsp_channel *ch);
+/* The client gives back a slot of another channel; false: there is none. */
+bool netvsp_steer_returned(struct netvsp_channel *ch, uint64_t transaction);
+void netvsp_steer_drain(struct netvsp_channel *ch);
 
 /* netvsp_tx.c. Channel's reactor. */
 void netvsp_tx_open(struct netvsp_channel *ch);

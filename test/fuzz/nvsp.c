@@ -4,7 +4,7 @@
  * sub-channel of one NIC.
  *
  * Input: how far the channel has come (nothing; a version; buffers; RNDIS and a
- * filter), then steps: send a message, frames in a section or in pages, RNDIS,
+ * filter; a table), then steps: send a message, frames in a section or in pages, RNDIS,
  * completions or any packet at all; let reactors and the backend go on; read;
  * open and close the sub-channel; write over an index of a ring. The server is
  * played here: it opens, closes and lends pages as channel.h says.
@@ -543,6 +543,33 @@ static void step(struct fuzz_input *in)
 	}
 }
 
+/* What OID_RECEIVE_SCALE_PARAMETERS would do: a table of four, of which three
+ * are said, and so frames that come on the other channel. */
+static void set_table(unsigned int bits)
+{
+	struct {
+		struct ndis_rss_parameters parameters;
+		le32 table[4];
+		uint8_t key[NIC_RSS_KEY];
+	} __packed rss = {
+		.parameters = {
+			.header.type = NDIS_OBJECT_RSS_PARAMETERS,
+			.table_size = cpu_to_le16(sizeof(rss.table)),
+			.table_offset = cpu_to_le32(40),
+			.key_size = cpu_to_le16(NIC_RSS_KEY),
+			.key_offset = cpu_to_le32(40 + sizeof(rss.table)),
+		},
+		.table[3] = cpu_to_le32(1),
+	};
+	struct refusal no;
+
+	for (unsigned int i = 0; i < 3; i++)
+		rss.table[i] = cpu_to_le32(bits >> i & 1);
+	fuzz_expect(!rndis_set(netvsp, OID_RECEIVE_SCALE_PARAMETERS,
+			       (const uint8_t *)&rss, sizeof(rss), &no), bits,
+		    0);
+}
+
 /* A channel that was negotiated so far, by the messages that do it. */
 static void come_so_far(unsigned int how_far)
 {
@@ -580,6 +607,8 @@ static void come_so_far(unsigned int how_far)
 		run(0);
 		open_channel(1);
 	}
+	if (how_far & 16)
+		set_table(how_far >> 5);
 	reactor_fifo_drain();
 	nic_strict_answer(&nic, 0);
 	reactor_fifo_drain();

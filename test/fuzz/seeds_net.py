@@ -54,6 +54,18 @@ def nvsp():
     yield "kept", b"\7" + (b"\5\x7c\xff\0\6" + go) * 9 + (b"\x46" + go) * 2
     yield "sub", b"\x0f" + frame(6, 99, b"", 0x80) + go_sub + b"\5\x82" + (
         b"\x86") + b"\5\xbc\x20\0\x86" + b"\x47" + go + answer * 2 + b"\7"
+    lend, go_both, give = b"\5\x24\0\1", b"\xc4\x44", b"\xc6"
+    yield "steered", b"\xff" + (lend + go_both + give + go) * 4
+    yield "steered_back", b"\xff" + lend + go_both + b"\x86" + (
+        b"\x83\2\x27" + b"k" * 39 + b"\x83\2\x26" + b"k" * 38 + go_both +
+        b"\x83\2\x26" + b"k" * 38 + b"\3\2\x25" + b"k" * 37 + go_both)
+    yield "steered_closed", b"\xff" + lend + go_both + b"\x86" + lend + (
+        b"\x47" + answer * 2 + b"\7" + answer * 2 + lend + go_both + give)
+    yield "steered_lost", b"\xff" + lend * 2 + b"\5\x0f" + answer * 2 + (
+        go_both + give + b"\5\7" + answer + lend + go_both + give)
+    yield "steered_revoked", b"\xff" + lend + go_both + b"\x86" + control(
+        3) + go + answer * 2 + go + control(0x22) + pages + answer + lend + (
+            go_both + give)
     yield "sub_late", b"\7" + control(0x29) + go + b"\7" + answer * 3 + frame(
         6, 99, b"", 0x80) + go_sub + b"\5\x82"
     yield "lost", b"\7" + frame(6, 99) + go + b"\5\x0f" + answer * 2 + frame(
@@ -179,6 +191,9 @@ def mana():
     run = b"\7"
     event = b"\x1e"
     one = [(0, 60, 0)]
+    look = b"\x26"
+    yield "look", b"\1" + send(one) + post([(0, 2000, 0)]) + run * 3 + (
+        sent() + got(1, 0, 60) + run + look + run + look + run)
     yield "send", (b"\1" + send(one) + event + run + sent() + run +
                    send(one * 2, 3) + send([(0, 14, 0), (256, 900, 0)], 0x84) +
                    sent() + run + sent() + event + run)

@@ -11,6 +11,7 @@
  *	BAR 4  MSI-X             mana_queue.c    EQ, CQ, WQ
  *	                         mana_vport.c    messages of vports
  *	                         mana_tx.c, mana_rx.c: frames
+ *	                         mana_fault.c    what goes wrong, if it is to
  *
  * A VP's write to a doorbell goes into a queue, in order, and the thread acts
  * on it: doorbells carry values, and their order is part of what they say. A VP
@@ -273,7 +274,7 @@ static const struct pci_function_ops ops = {
 
 /* ---- what it does of its own accord ---- */
 
-static void event(struct mana *m, enum mana_eqe_type type, uint32_t data)
+static void event(struct mana *m, unsigned int type, uint32_t data)
 {
 	if (m->established)
 		mana_eq_post(m, m->hwc_eq, type, data);
@@ -289,11 +290,16 @@ void mana_link(struct mana *m, bool up)
 	pthread_mutex_unlock(&m->engine);
 }
 
-void mana_request_reset(struct mana *m)
+void mana_event(struct mana *m, unsigned int type)
 {
 	pthread_mutex_lock(&m->engine);
-	event(m, MANA_EQE_RESET_REQUEST, 0);
+	event(m, type, 0);
 	pthread_mutex_unlock(&m->engine);
+}
+
+void mana_request_reset(struct mana *m)
+{
+	mana_event(m, MANA_EQE_RESET_REQUEST);
 }
 
 void mana_silence(struct mana *m, bool silent)

@@ -69,7 +69,7 @@ void mana_coalesce(struct mana *m, unsigned int frames);
  */
 #define MANA_COUNTERS(X)                                                  \
 	X(bad_access) X(bad_messages) X(bad_wqes) X(control) X(cqes)      \
-	X(data_guest) X(data_outside) X(doorbells) X(eqes)                \
+	X(data_guest) X(data_outside) X(doorbells) X(eqes) X(faults)      \
 	X(foreign_doorbells) X(interrupts) X(messages) X(overflows)       \
 	X(resets) X(stale_doorbells) X(unsupported)                       \
 	X(now_eqs) X(now_mrs) X(now_pds) X(now_regions) X(now_wqs)

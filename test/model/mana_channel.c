@@ -214,6 +214,8 @@ void mana_channel_run(struct mana *m)
 		}
 		if (m->silent)
 			continue;
-		answer(m, mana_message(m, size));
+		size = mana_message(m, size);
+		if (size)
+			answer(m, mana_fault_answer(m, size));
 	}
 }

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include "mana.h"
+#include "mana_fault.h"
 #include "mana_message_reg.h"
 #include "mana_reg.h"
 #include "msix.h"
@@ -77,6 +78,7 @@ struct mana_cq {
 	uint32_t count, tail, bell;
 	unsigned int eq; /* 0: none */
 	bool armed;
+	struct mana_vport *vport; /* as of the WQ */
 };
 
 /* Frames of one completion that is being held back. */
@@ -113,12 +115,20 @@ struct mana_vport {
 	uint64_t handle;
 	uint32_t pd, bell; /* pd 0: CONFIG_VPORT_TX has not been */
 	bool rx_on, rss, coalesces;
+	bool lost; /* a fault: it is not to be found */
 	unsigned int default_rq; /* 0: none */
 	unsigned int entries;
 	unsigned int table[MANA_MAX_TABLE]; /* WQs, 0 for one that is gone */
 	uint8_t key[MANA_HASH_KEY];
 	unsigned int sqs, rqs;
 	struct mana_vport_counters count;
+};
+
+/* As set; the kind is the row of the table. */
+struct mana_active_fault {
+	unsigned int kind;
+	uint32_t skip, count, vport;
+	bool forever;
 };
 
 enum mana_bell_kind { BELL_SQ, BELL_RQ, BELL_CQ, BELL_EQ, BELL_SHM };
@@ -149,6 +159,8 @@ struct mana {
 	bool established, registered, silent, link_down;
 	unsigned int hwc_eq, hwc_cq, hwc_sq, hwc_rq;
 	unsigned int coalesce;
+	unsigned int nr_faults;
+	struct mana_active_fault fault[MANA_MAX_FAULTS];
 	uint64_t next_handle;
 	bool bell_used[MANA_BELL_PAGES];
 	struct mana_eq eq[MANA_EQS];
@@ -223,7 +235,7 @@ void mana_wq_stop(struct mana *m, unsigned int id);
 bool mana_queue_size_good(uint32_t size);
 void mana_queues_reset(struct mana *m);
 
-void mana_eq_post(struct mana *m, unsigned int eq, enum mana_eqe_type type,
+void mana_eq_post(struct mana *m, unsigned int eq, unsigned int type,
 		  uint32_t data);
 /* Data of 60 bytes. */
 void mana_cq_post(struct mana *m, unsigned int wq, const void *data);
@@ -257,7 +269,7 @@ struct mana_exchange {
 	uint32_t size;	   /* of the request, headers and all */
 	uint32_t answered; /* bytes behind the header of the response */
 };
-/* m->request to m->response; returns the response's size. */
+/* m->request to m->response; returns the response's size, 0: none. */
 uint32_t mana_message(struct mana *m, uint32_t size);
 #define MANA_BODY(m) ((const void *)((m)->request + sizeof(struct mana_request)))
 #define MANA_ANSWER(m) ((void *)((m)->response + sizeof(struct mana_response)))
@@ -274,6 +286,29 @@ mana_handler mana_dev_config, mana_gf_stat, mana_config_tx, mana_create_wq,
 /* ---- mana_vport.c ---- */
 
 void mana_vports_reset(struct mana *m);
+
+/* ---- mana.c ---- */
+
+/* An event of the hardware channel without data, if that is up. Takes the
+ * engine. */
+void mana_event(struct mana *m, unsigned int type);
+
+/* ---- mana_fault.c: what is at hand may be spoiled ---- */
+
+/* A message: the status that it gets without being done, or MANA_STATUS_OK;
+ * *silent: it gets no answer. */
+uint32_t mana_fault_message(struct mana *m, uint32_t type, bool *silent);
+/* The response of `size` bytes; its size then. */
+uint32_t mana_fault_answer(struct mana *m, uint32_t size);
+/* How often to write *cqe, of a work queue; *lap to be added. */
+unsigned int mana_fault_cqe(struct mana *m, unsigned int wq,
+			    struct mana_cqe *cqe, uint32_t *lap);
+/* How often to tell of a CQ of a vport's, and with which data. */
+unsigned int mana_fault_event(struct mana *m, unsigned int cq,
+			      const struct mana_vport *vport, uint32_t *data);
+/* True: it is not raised, or does nothing. */
+bool mana_fault_interrupt(struct mana *m, const struct mana_eq *eq);
+bool mana_fault_bell(struct mana *m, const struct mana_wq *wq);
 
 /* ---- mana_tx.c, mana_rx.c ---- */
 

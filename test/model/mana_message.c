@@ -219,12 +219,15 @@ uint32_t mana_message(struct mana *m, uint32_t size)
 	struct mana_response *out = (void *)m->response;
 	struct mana_exchange x = { .size = size };
 	uint32_t status, wanted = le32_to_cpu(in->response.size);
+	bool silent;
 
 	memset(m->response, 0, sizeof(m->response));
 	/* What is not there reads as zero. */
 	memset(m->request + size, 0, sizeof(m->request) - size);
 	MANA_COUNT(m, messages, 1);
-	status = handle(m, in, &x);
+	status = mana_fault_message(m, le32_to_cpu(in->request.type), &silent);
+	if (!status)
+		status = handle(m, in, &x);
 	if (status != MANA_STATUS_OK && status != MANA_STATUS_MORE_ENTRIES &&
 	    status != MANA_STATUS_UNSUPPORTED)
 		MANA_COUNT(m, bad_messages, 1);
@@ -238,5 +241,5 @@ uint32_t mana_message(struct mana *m, uint32_t size)
 	out->device = in->device;
 	out->activity = in->activity;
 	out->status = cpu_to_le32(status);
-	return wanted;
+	return silent ? 0 : wanted;
 }

@@ -143,11 +143,13 @@ static uint32_t owner(uint32_t tail, uint32_t count)
 static void interrupt(struct mana *m, struct mana_eq *eq)
 {
 	eq->armed = false;
+	if (mana_fault_interrupt(m, eq))
+		return;
 	MANA_COUNT(m, interrupts, 1);
 	msix_raise(&m->msix, &m->function.host, eq->vector);
 }
 
-void mana_eq_post(struct mana *m, unsigned int id, enum mana_eqe_type type,
+void mana_eq_post(struct mana *m, unsigned int id, unsigned int type,
 		  uint32_t data)
 {
 	struct mana_eq *eq = &m->eq[id];
@@ -171,13 +173,17 @@ void mana_eq_post(struct mana *m, unsigned int id, enum mana_eqe_type type,
 
 static void tell(struct mana *m, unsigned int id)
 {
+	uint32_t data;
+	unsigned int times = mana_fault_event(m, id, m->cq[id].vport, &data);
+
 	m->cq[id].armed = false;
-	mana_eq_post(m, m->cq[id].eq, MANA_EQE_COMPLETION, id);
+	for (; times; times--)
+		mana_eq_post(m, m->cq[id].eq, MANA_EQE_COMPLETION, data);
 }
 
-void mana_cq_post(struct mana *m, unsigned int wq, const void *data)
+static void write_cqe(struct mana *m, unsigned int id,
+		      const struct mana_cqe *cqe, uint32_t lap)
 {
-	unsigned int id = m->wq[wq].cq;
 	struct mana_cq *cq = &m->cq[id];
 	struct mana_cqe *e;
 
@@ -186,13 +192,28 @@ void mana_cq_post(struct mana *m, unsigned int wq, const void *data)
 			 sizeof(*e));
 	if (!e)
 		return;
-	memcpy(e->data, data, sizeof(e->data));
-	store_last(&e->info, wq | (m->wq[wq].sq ? MANA_CQE_SQ : 0) |
-				     owner(cq->tail, cq->count));
+	memcpy(e->data, cqe->data, sizeof(e->data));
+	store_last(&e->info, le32_to_cpu(cqe->info) |
+				     owner(cq->tail + lap * cq->count,
+					   cq->count));
 	cq->tail++;
 	MANA_COUNT(m, cqes, 1);
 	if (cq->armed)
 		tell(m, id);
+}
+
+void mana_cq_post(struct mana *m, unsigned int wq, const void *data)
+{
+	struct mana_cqe cqe = {
+		.info = cpu_to_le32(wq | (m->wq[wq].sq ? MANA_CQE_SQ : 0)),
+	};
+	unsigned int times;
+	uint32_t lap;
+
+	memcpy(cqe.data, data, sizeof(cqe.data));
+	times = mana_fault_cqe(m, wq, &cqe, &lap);
+	for (; times; times--)
+		write_cqe(m, m->wq[wq].cq, &cqe, lap);
 }
 
 /* ---- doorbells ---- */
@@ -259,6 +280,8 @@ static void bell_wq(struct mana *m, const struct mana_bell *bell)
 		MANA_COUNT(m, overflows, 1);
 		return;
 	}
+	if (mana_fault_bell(m, wq))
+		return;
 	wq->tail = tail;
 	if (wq->sq && !wq->vport)
 		mana_channel_run(m);

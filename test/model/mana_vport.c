@@ -21,7 +21,7 @@
 static struct mana_vport *find_vport(struct mana *m, uint64_t handle)
 {
 	for (unsigned int i = 0; i < m->nr_vports; i++)
-		if (m->vport[i].handle == handle)
+		if (m->vport[i].handle == handle && !m->vport[i].lost)
 			return &m->vport[i];
 	return NULL;
 }
@@ -176,7 +176,7 @@ uint32_t mana_create_wq(struct mana *m, struct mana_exchange *x)
 		      eq == NO_EQ ? 0 : eq, vport->bell);
 	mana_wq_start(m, wq, wq_ring, le32_to_cpu(in->wq_size), cq, sq,
 		      vport->pd, vport->bell);
-	m->wq[wq].vport = vport;
+	m->wq[wq].vport = m->cq[cq].vport = vport;
 	m->wq[wq].number = number;
 	*(sq ? &vport->sqs : &vport->rqs) += 1;
 	out->wq = cpu_to_le32(wq);

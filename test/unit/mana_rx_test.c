@@ -103,6 +103,9 @@ static void what_the_device_says_of_a_frame(void **state)
 		{ 1u << 30 | 1u << 21, NIC_HASH, NIC_UDP6_CHECKSUM, 0 },
 		{ 1u << 12 | 0xabc, NIC_VLAN, 0, 0xabc },
 		{ 0xabc, 0, 0, 0 },
+		/* A device that says both is not believed. */
+		{ 0x3fu << 25 | 2u << 16, NIC_HASH, NIC_IP4_CHECKSUM |
+		  NIC_TCP4_CHECKSUM | NIC_UDP4_CHECKSUM, 0 },
 	};
 	unsigned int nr = sizeof(cases) / sizeof(cases[0]);
 
@@ -115,6 +118,49 @@ static void what_the_device_says_of_a_frame(void **state)
 		assert_int_equal(f->received[i].bad, cases[i].bad);
 		assert_int_equal(f->received[i].vlan, cases[i].vlan);
 	}
+}
+
+/* An event that is lost: the frame is late, and the queue goes on. */
+static void what_came_without_an_event_is_found(void **state)
+{
+	const uint32_t len[4] = { 100 };
+	uint64_t arms;
+
+	(void)state;
+	post(FAKE_GPA, 4, 0);
+	queue_poll_soon(&f->q);
+	reactor_inline_drain();
+	arms = f->q.arms;
+	fake_complete_rx(f, 1, 0, len, 0);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 0); /* it sleeps */
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 1);
+	assert_int_equal(f->q.found_late, 1);
+	/* It sleeps again, and the device knows that it does. */
+	assert_int_equal(f->q.arms, arms + 1);
+	assert_true(f->q.rx_cq.armed);
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->q.found_late, 1);
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_event(&f->q, false);
+	queue_poll_soon(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 2);
+	/* One that is busy, or broke, is left alone. */
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_poll_soon(&f->q);
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 3);
+	assert_int_equal(f->q.found_late, 1);
+	queue_break(&f->q, "for the test");
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 3);
 }
 
 static void up_to_four_frames_in_one_completion(void **state)
@@ -355,6 +401,7 @@ int main(void)
 		TEST(buffers_go_as_they_lie_by_one_doorbell),
 		TEST(frames_come_in_the_order_of_buffers),
 		TEST(what_the_device_says_of_a_frame),
+		TEST(what_came_without_an_event_is_found),
 		TEST(up_to_four_frames_in_one_completion),
 		TEST(truncated_unknown_and_too_long_come_back_empty),
 		TEST(a_fence_takes_no_buffer),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/model/mana.c test/model/mana_channel.c test/model/mana_memory.c test/model/mana_message.c test/model/mana_queue.c test/model/mana_rx.c test/model/mana_tx.c test/model/mana_vport.c test/model/msix.c test/vmm/net_back.c test/vmm/net_back_pair.c test/vmm/net_back_tap.c test/vmm/net_back_user.c test/vmm/net_capture.c test/vmm/net_headers.c test/vmm/net_offload.c test/vmm/byte_ring.c test/vmm/device_option.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/log.c */
+/* SOURCES: test/model/mana.c test/model/mana_channel.c test/model/mana_fault.c test/model/mana_memory.c test/model/mana_message.c test/model/mana_queue.c test/model/mana_rx.c test/model/mana_tx.c test/model/mana_vport.c test/model/msix.c test/vmm/net_back.c test/vmm/net_back_pair.c test/vmm/net_back_tap.c test/vmm/net_back_user.c test/vmm/net_capture.c test/vmm/net_headers.c test/vmm/net_offload.c test/vmm/byte_ring.c test/vmm/device_option.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/log.c */
 /*
  * The MANA model's data path: frames from one vport to the other over a pair of
  * back-ends, what offloads make of them, and what a driver may not do.

@@ -7,6 +7,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static struct {
 	bool started, stopped; /* and held back */
 	int fail;
 	bool link_down;
+	unsigned int filter;
 	struct nic_start start;
 	struct nic_frame last;
 	struct gpa_range last_range[64];
@@ -74,6 +76,12 @@ static void back_stop(struct nic *nic)
 		back.stopped = true;
 	else
 		back.real->stop(nic);
+}
+
+static void back_set_filter(struct nic *nic, unsigned int filter)
+{
+	back.filter = filter;
+	back.real->set_filter(nic, filter);
 }
 
 static unsigned int back_tx(struct nic_queue *queue,
@@ -174,9 +182,60 @@ const struct nic_start *nic_last_start(void)
 	return &back.start;
 }
 
+unsigned int nic_last_filter(void)
+{
+	return back.filter;
+}
+
 const struct nic_frame *nic_last_frame(void)
 {
 	return &back.last;
+}
+
+/* Hashes. */
+
+static struct {
+	const struct nic_ops *real;
+	struct nic_ops ops;
+	struct nic_client_ops client_ops;
+	void (*received)(void *client, const struct nic_received *frames,
+			 unsigned int nr);
+	_Atomic uint32_t hash, step;
+} hashes;
+
+static void hashed(void *client, const struct nic_received *frames,
+		   unsigned int nr)
+{
+	for (; nr; nr--, frames++) {
+		struct nic_received frame = *frames;
+
+		frame.good |= NIC_HASH;
+		frame.hash = atomic_fetch_add(&hashes.hash, hashes.step);
+		hashes.received(client, &frame, 1);
+	}
+}
+
+static int hash_start(struct nic *nic, const struct nic_start *start)
+{
+	struct nic_start other = *start;
+
+	hashes.client_ops = *start->ops;
+	hashes.received = start->ops->received;
+	hashes.client_ops.received = hashed;
+	other.ops = &hashes.client_ops;
+	return hashes.real->start(nic, &other);
+}
+
+void nic_hashes(struct nic *nic, uint32_t hash, uint32_t step)
+{
+	atomic_store(&hashes.hash, hash);
+	atomic_store(&hashes.step, step);
+	if (nic->ops == &hashes.ops)
+		return;
+	hashes.real = nic->ops;
+	hashes.ops = *nic->ops;
+	hashes.ops.start = hash_start;
+	nic->ops = &hashes.ops;
 }
 
 void nic_wrap(struct nic *nic)
@@ -188,6 +247,7 @@ void nic_wrap(struct nic *nic)
 	back.ops.start = back_start;
 	back.ops.stop = back_stop;
 	back.ops.tx = back_tx;
+	back.ops.set_filter = back_set_filter;
 	nic->ops = &back.ops;
 }
 

@@ -254,6 +254,13 @@ uint32_t nvs_init(struct nic_machine *m, uint32_t version)
 	return status;
 }
 
+void nvs_tell(struct nic_machine *m, unsigned int channel,
+	      const struct nvs_message *message)
+{
+	assert_int_equal(guest_send(&m->ch[channel], RING_PACKET_INBAND, 0, 0,
+				    NULL, 0, message, m->message_size), 0);
+}
+
 void nvs_config(struct nic_machine *m, uint32_t mtu)
 {
 	struct nvs_message message = {
@@ -261,16 +268,13 @@ void nvs_config(struct nic_machine *m, uint32_t mtu)
 		.ndis_config.mtu = cpu_to_le32(mtu),
 	};
 
-	/* No answer is wanted. */
-	assert_int_equal(guest_send(&m->ch[0], RING_PACKET_INBAND, 0, 0, NULL,
-				    0, &message, m->message_size), 0);
+	nvs_tell(m, 0, &message);
 	message = (struct nvs_message){
 		.type = cpu_to_le32(NVS_NDIS_VERSION),
 		.ndis_version.major = cpu_to_le32(6),
 		.ndis_version.minor = cpu_to_le32(30),
 	};
-	assert_int_equal(guest_send(&m->ch[0], RING_PACKET_INBAND, 0, 0, NULL,
-				    0, &message, m->message_size), 0);
+	nvs_tell(m, 0, &message);
 }
 
 uint32_t nvs_receive_buffer(struct nic_machine *m, uint32_t pages)
@@ -322,8 +326,7 @@ void nvs_revoke(struct nic_machine *m, enum nvs_type type)
 {
 	struct nvs_message message = { .type = cpu_to_le32(type) };
 
-	assert_int_equal(guest_send(&m->ch[0], RING_PACKET_INBAND, 0, 0, NULL,
-				    0, &message, m->message_size), 0);
+	nvs_tell(m, 0, &message);
 }
 
 void nic_open_subchannels(struct nic_machine *m, unsigned int subs)

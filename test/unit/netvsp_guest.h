@@ -84,6 +84,9 @@ struct nic_list {
 };
 void nvs_send(struct nic_machine *m, unsigned int channel,
 	      const struct nvs_message *message, const struct nic_list *list);
+/* ... that wants no answer. */
+void nvs_tell(struct nic_machine *m, unsigned int channel,
+	      const struct nvs_message *message);
 /* ... and takes its completion, into *reply: its size. */
 uint32_t nvs_ask(struct nic_machine *m, const struct nvs_message *message,
 		 const struct nic_list *list, struct nvs_message *reply);
@@ -159,6 +162,9 @@ void nic_shut(struct nic_machine *m);
 void nic_wrap(struct nic *nic);
 /* Takes it away: with it, queues may not be on several threads. */
 void nic_unwrap(struct nic *nic);
+/* Frames that come bear this hash, the next one `step` more. Queues may be on
+ * several threads. */
+void nic_hashes(struct nic *nic, uint32_t hash, uint32_t step);
 /* The backend's steps held back: until let go, start and stop do not answer,
  * and what is sent is not. */
 void nic_hold(struct nic_machine *m, bool start, bool stop, bool tx);
@@ -171,6 +177,8 @@ void nic_event(struct nic_machine *m, enum nic_event event);
 void nic_fail_start(struct nic_machine *m, int err);
 /* The last start of the backend. */
 const struct nic_start *nic_last_start(void);
+/* The filter that the backend was given. */
+unsigned int nic_last_filter(void);
 /* The last frame given to the backend. */
 const struct nic_frame *nic_last_frame(void);
 

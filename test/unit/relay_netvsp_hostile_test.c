@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
+/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
 /*
  * A guest's driver that breaks the rules of NVSP and RNDIS: each packet gets a
  * failure and a record, and the next good one works. And messages that lie
@@ -208,11 +208,6 @@ static void messages(void **state)
 	before = violation_count();
 	nvs_send(&m, 0, &message, NULL);
 	expect_refused(&m, before, "netvsp.config.order");
-	message.type = cpu_to_le32(NVS_SWITCH_DATA_PATH);
-	message.data_path.active = cpu_to_le32(1);
-	before = violation_count();
-	nvs_send(&m, 0, &message, NULL);
-	expect_refused(&m, before, "netvsp.data-path");
 	/* Too short for any. */
 	before = violation_count();
 	assert_int_equal(guest_send(&m.ch[0], RING_PACKET_INBAND, 1,

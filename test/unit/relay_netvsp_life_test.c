@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
+/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
 /*
  * The life of a synthetic NIC: versions, sub-channels, buffers that go in any
  * order with frames under way, a backend that is slow, full, gone or back, and
@@ -203,6 +203,62 @@ static void small_buffers(void **state)
 	rndis_filter(&m, RNDIS_FILTER_DIRECTED);
 	for (int i = 0; i < 40; i++)
 		nic_round_trip(&m, 0, 100);
+	nic_shut(&m);
+	nic_destroy(&m);
+}
+
+/* There is no VF: the path stays synthetic whatever the guest asks for, and the
+ * answer is empty, since Linux takes none else and waits for it for ever. */
+static void N_09_data_path(void **state)
+{
+	struct nvs_message message = {
+		.type = cpu_to_le32(NVS_SWITCH_DATA_PATH),
+	}, reply;
+	struct got_completion completion;
+	struct nic_machine m;
+	uint64_t refused;
+
+	(void)state;
+	nic_create(&m, 2, 2, 0, NIC_RING_PAGES);
+	nic_up(&m, NVS_VERSION_4, 0);
+	for (uint32_t path = 0; path < 3; path++) {
+		refused = violation_count();
+		message.data_path.active = cpu_to_le32(path);
+		assert_int_equal(nvs_ask(&m, &message, NULL, &reply), 0);
+		assert_int_equal(violation_count() - refused, path != 0);
+		nic_round_trip(&m, 0, 100);
+		/* Older ones want no answer, and get none. */
+		nvs_tell(&m, 0, &message);
+		nic_pump(&m, 0);
+		assert_int_equal(m.nr_completions, 0);
+		nic_round_trip(&m, 0, 1514);
+	}
+	message.data_path.active = cpu_to_le32(NVS_DATA_PATH_SYNTHETIC);
+	assert_int_equal(nvs_ask(&m, &message, NULL, &reply), 0);
+	/* An association is ours to tell, and none was told: neither one from
+	 * the guest nor an answer to one harms. */
+	message.type = cpu_to_le32(NVS_VF_ASSOCIATION);
+	nvs_ask(&m, &message, NULL, &reply);
+	assert_int_equal(le32_to_cpu(reply.complete.status),
+			 NVS_STATUS_FAILURE);
+	for (uint64_t i = 0; i < 2; i++) {
+		refused = violation_count();
+		nic_give_back(&m, 0, 0x8000000000000000ull + i);
+		assert_int_equal(violation_count() - refused, 1);
+	}
+	nic_round_trip(&m, 0, 100);
+	assert_false(nvs_completed(&m, m.transaction, &completion));
+	nic_shut(&m);
+	/* Before version 4 there is nothing to switch. */
+	assert_int_equal(guest_open(m.g, &m.offer[0], NIC_RING_PAGES, 0,
+				    &m.ch[0]), 0);
+	m.nr_channels = 1;
+	nic_up(&m, NVS_VERSION_2, 0);
+	message.type = cpu_to_le32(NVS_SWITCH_DATA_PATH);
+	nvs_ask(&m, &message, NULL, &reply);
+	assert_int_equal(le32_to_cpu(reply.complete.status),
+			 NVS_STATUS_FAILURE);
+	nic_round_trip(&m, 0, 100);
 	nic_shut(&m);
 	nic_destroy(&m);
 }
@@ -639,6 +695,7 @@ int main(void)
 		cmocka_unit_test(N_07_subchannels),
 		cmocka_unit_test(fewer_subchannels),
 		cmocka_unit_test(small_buffers),
+		cmocka_unit_test(N_09_data_path),
 		cmocka_unit_test(N_11_revoke),
 		cmocka_unit_test(again_without_closing),
 		cmocka_unit_test(taken_away),

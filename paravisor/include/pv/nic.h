@@ -172,7 +172,9 @@ struct nic_ops {
 	/* Of a running NIC; answers by stopped(). */
 	void (*stop)(struct nic *nic);
 	/* Another table or key while it runs. 0, or -EAGAIN: only by a stop
-	 * and a start. */
+	 * and a start. Of a table as of one given to start(), a device may
+	 * follow less than all: what it brings to another queue comes with
+	 * NIC_HASH of the key, for the client to go by the table itself. */
 	int (*set_rss)(struct nic *nic, const struct nic_rss *rss);
 	/* NIC_DIRECTED and so on; 0 (from the start) receives nothing. Outlives
 	 * starts. What a device cannot filter comes anyway. */
@@ -186,7 +188,9 @@ struct nic_ops {
 			   const struct nic_frame *frames, unsigned int nr);
 	void (*stats)(struct nic *nic, struct nic_stats *stats); /* any thread */
 	void (*inspect)(struct nic *nic, struct inspect *out);
-	void (*close)(struct nic *nic); /* a stopped one; may wait */
+	/* A stopped one. Does not wait: a device may be told, and let go,
+	 * afterwards. */
+	void (*close)(struct nic *nic);
 };
 
 enum nic_event {
