@@ -67,15 +67,15 @@ locked() {
 
 figures() {
 	for depth in 1 32; do
-		reads=$((depth == 1 ? 1000 : 4000))
+		reads=$((depth == 1 ? 400 : 1600))
 		echo "disk: before depth $depth"
-		sleep $((3 * ${pace:-1}))
+		sleep $((2 * ${pace:-1}))
 		run_fio --name=random --rw=randread --bs=4k --iodepth=$depth \
 			--cpus_allowed=0 \
 			--size=64M --io_size=$((reads * 4))k
 		echo "disk: after depth $depth, $reads reads"
 		sed -n 's/^ *read: /disk: fio /p' /tmp/fio
-		sleep $((3 * ${pace:-1}))
+		sleep $((2 * ${pace:-1}))
 	done
 }
 
@@ -90,6 +90,6 @@ both)
 	locked "$second";;
 figures) figures
 	echo "disk: done"
-	sleep $((10 * ${pace:-1}));;
+	sleep $((5 * ${pace:-1}));;
 *) fail "job \`$job': not known";;
 esac
