@@ -3,7 +3,7 @@
 # The stress of vmm's interrupt handshake: vmm's parts that are no devices.
 host_programs += vmm-stress
 vmm-stress_sources := test/stress/stress.c $(patsubst %,test/vmm/%.c,cpuid \
-	hypercall intercept io kvm lapic machine msr operand registers string_io synic \
+	hypercall intercept io kvm lapic machine msr operand pause registers string_io synic \
 	timer translate vp vtl)
 build/host/vmm-stress: build/obj/host/test/stress/payload.o
 build/obj/host/test/stress/payload.o: test/stress/payload.S \
