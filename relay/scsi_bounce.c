@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <pv/log.h>
 
@@ -43,15 +44,23 @@ int scsi_bounce_open(struct scsi_bounce_pool *pool)
 	return 0;
 }
 
+/* Pages of its own: malloc() keeps what was freed of this size, and takes
+ * another piece next time. */
 int scsi_bounce_open_own(struct scsi_nexus *nexus)
 {
-	nexus->own_bounce = aligned_alloc(GUEST_PAGE_SIZE, SCSI_BOUNCE_SIZE);
-	return nexus->own_bounce ? 0 : -ENOMEM;
+	void *memory = mmap(NULL, SCSI_BOUNCE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	nexus->own_bounce = memory;
+	return 0;
 }
 
 void scsi_bounce_close_own(struct scsi_nexus *nexus)
 {
-	free(nexus->own_bounce);
+	if (nexus->own_bounce)
+		munmap(nexus->own_bounce, SCSI_BOUNCE_SIZE);
 	nexus->own_bounce = NULL;
 }
 
