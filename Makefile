@@ -318,7 +318,7 @@ help:
 	@sed -n 's/^#: //p' Makefile
 #: make all             the image, build/FLAVOUR/paravisor-FLAVOUR.igvm, and vmm
 #: make run             boot it, with an unmodified Linux guest in VTL0
-#: make test            check and e2e, both flavours
+#: make test            check and e2e; of release, the areas about the image
 #: make check           compilers, sparse, cppcheck, unit tests, corpora; no VM
 #: make e2e [T=AREA]    whole-system cases
 #: make soak [T=AREA]   the long ones
