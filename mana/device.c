@@ -14,69 +14,21 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include <pv/sysfs.h>
 
 #include "device.h"
 
-/* Appends the first entry of directory `path` that begins with `prefix`. */
-static int descend(char *path, const char *prefix)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-	int err = -ENOENT;
-
-	if (!dir)
-		return -ENOENT;
-	while (err == -ENOENT && (entry = readdir(dir))) {
-		size_t len = strlen(path);
-
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) ||
-		    entry->d_name[0] == '.')
-			continue;
-		err = snprintf(path + len, MANA_PATH_SIZE - len, "/%s",
-			       entry->d_name) < (int)(MANA_PATH_SIZE - len) ?
-			      0 : -ENAMETOOLONG;
-	}
-	closedir(dir);
-	return err;
-}
-
-static int read_text(const char *dir, const char *name, char *text, size_t size)
-{
-	char file[MANA_PATH_SIZE];
-	ssize_t n;
-	int fd;
-
-	if (snprintf(file, sizeof(file), "%s/%s", dir, name) >=
-	    (int)sizeof(file))
-		return -ENAMETOOLONG;
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, size - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return 0;
-}
-
 static int read_number(const char *dir, const char *name, unsigned int *value)
 {
-	char text[32], *end;
-	unsigned long n;
-	int err = read_text(dir, name, text, sizeof(text));
+	uint64_t n;
+	int err = sysfs_number(dir, name, &n);
 
 	if (err)
 		return err;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (end == text || *end || errno || n > UINT32_MAX)
+	if (n > UINT32_MAX)
 		return -EINVAL;
 	*value = (unsigned int)n;
 	return 0;
@@ -86,7 +38,7 @@ static int read_mac(const char *dir, uint8_t mac[6])
 {
 	char text[32];
 	unsigned int b[6];
-	int n = 0, err = read_text(dir, "address", text, sizeof(text));
+	int n = 0, err = sysfs_text(dir, "address", text, sizeof(text));
 
 	if (err)
 		return err;
@@ -98,29 +50,10 @@ static int read_mac(const char *dir, uint8_t mac[6])
 	return 0;
 }
 
-static int find_function(const char *root, const struct guid *device,
-			 char *path)
-{
-	char guid[GUID_TEXT_SIZE], *pci, domain[16];
-	int err;
-
-	if (snprintf(path, MANA_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s", root,
-		     guid_print(device, guid)) >= MANA_PATH_SIZE)
-		return -ENAMETOOLONG;
-	err = descend(path, "pci");
-	if (err)
-		return err;
-	pci = strrchr(path, '/') + strlen("/pci");
-	if (snprintf(domain, sizeof(domain), "%.*s:", (int)strcspn(pci, ":"),
-		     pci) >= (int)sizeof(domain))
-		return -ENOENT;
-	return descend(path, domain);
-}
-
 /* The network device with this dev_port. */
 static int find_net(unsigned int vport, struct mana_vport_info *info)
 {
-	char dir[MANA_PATH_SIZE];
+	char dir[SYSFS_PATH_SIZE];
 	struct dirent *entry;
 	int err = -ENXIO;
 	DIR *net;
@@ -132,7 +65,7 @@ static int find_net(unsigned int vport, struct mana_vport_info *info)
 	if (!net)
 		return -ENOENT;
 	while (err == -ENXIO && (entry = readdir(net))) {
-		char path[MANA_PATH_SIZE];
+		char path[SYSFS_PATH_SIZE];
 		unsigned int port;
 
 		if (entry->d_name[0] == '.' ||
@@ -153,19 +86,19 @@ static int find_net(unsigned int vport, struct mana_vport_info *info)
 int mana_device_find(const char *root, const struct guid *device,
 		     unsigned int vport, struct mana_vport_info *info)
 {
-	char path[MANA_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 	size_t len;
 	int err;
 
 	memset(info, 0, sizeof(*info));
-	err = find_function(root, device, info->function);
+	err = sysfs_pci_function(root, device, info->function);
 	if (err)
 		return err;
 	if (snprintf(path, sizeof(path), "%s/infiniband", info->function) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	len = strlen(path) + 1;
-	err = descend(path, "mana");
+	err = sysfs_descend(path, "mana");
 	if (err)
 		return err;
 	if (strlen(path + len) >= sizeof(info->verbs))

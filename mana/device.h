@@ -9,15 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "guid.h"
+#include <guid.h>
+#include <pv/sysfs.h>
 
-#define MANA_PATH_SIZE 512
 #define MANA_NAME_SIZE 64
 
 struct mana_vport_info {
-	char function[MANA_PATH_SIZE]; /* directory of the PCI function */
-	char verbs[MANA_NAME_SIZE];    /* of the RDMA device: manae_0 */
-	char net[MANA_NAME_SIZE];      /* of the vport's network device */
+	char function[SYSFS_PATH_SIZE];	/* directory of the PCI function */
+	char verbs[MANA_NAME_SIZE];	/* of the RDMA device: manae_0 */
+	char net[MANA_NAME_SIZE];	/* of the vport's network device */
 	unsigned int ifindex;
 	uint8_t mac[6];
 };

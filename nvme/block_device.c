@@ -275,7 +275,7 @@ static int find_by_number(dev_t number, char *sysfs)
 		 minor(number));
 	if (!realpath(link, path))
 		return -errno;
-	return snprintf(sysfs, NVME_PATH_SIZE, "%s", path) < NVME_PATH_SIZE ?
+	return snprintf(sysfs, SYSFS_PATH_SIZE, "%s", path) < SYSFS_PATH_SIZE ?
 		       0 : -ENAMETOOLONG;
 }
 

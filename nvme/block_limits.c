@@ -64,13 +64,10 @@ static int descend_to_lun(char *path, uint32_t lun)
 int block_find(const char *root, const struct guid *controller, uint32_t lun,
 	       char *path)
 {
-	char guid[GUID_TEXT_SIZE];
-	int err;
+	int err = sysfs_vmbus_device(root, controller, path);
 
-	if (snprintf(path, NVME_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s", root,
-		     guid_print(controller, guid)) >= NVME_PATH_SIZE)
-		return -ENAMETOOLONG;
-	err = sysfs_descend(path, "host");
+	if (!err)
+		err = sysfs_descend(path, "host");
 	if (!err)
 		err = sysfs_descend(path, "target");
 	if (!err)

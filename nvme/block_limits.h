@@ -12,7 +12,7 @@
 #include <pv/disk.h>
 
 #include "guid.h"
-#include "sysfs.h"
+#include <pv/sysfs.h>
 
 /* Directory of the block device at this LUN of a controller; its last part is
  * the device's name. -ENOENT: not there (yet). */

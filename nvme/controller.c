@@ -26,26 +26,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pv/sysfs.h>
+
 #include "controller.h"
-#include "sysfs.h"
 
 int controller_find(const char *root, const struct guid *device, char *path)
 {
-	char guid[GUID_TEXT_SIZE], *pci, domain[16];
-	int err;
+	int err = sysfs_pci_function(root, device, path);
 
-	if (snprintf(path, NVME_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s", root,
-		     guid_print(device, guid)) >= NVME_PATH_SIZE)
-		return -ENAMETOOLONG;
-	err = sysfs_descend(path, "pci");
-	if (err)
-		return err;
-	/* pciDDDD:00 holds functions of the name DDDD:... */
-	pci = strrchr(path, '/') + strlen("/pci");
-	if (snprintf(domain, sizeof(domain), "%.*s:", (int)strcspn(pci, ":"),
-		     pci) >= (int)sizeof(domain))
-		return -ENOENT;
-	err = sysfs_descend(path, domain);
 	if (!err)
 		err = sysfs_descend(path, "nvme"); /* the class */
 	if (!err)
@@ -70,7 +58,7 @@ int controller_namespace(const char *path, uint32_t nsid, char *name)
 	if (!dir)
 		return -errno;
 	while (err && (entry = readdir(dir))) {
-		char file[NVME_PATH_SIZE];
+		char file[SYSFS_PATH_SIZE];
 		uint64_t value;
 
 		if (strncmp(entry->d_name, "nvme", 4) ||
@@ -102,7 +90,7 @@ int controller_limits(const char *path, const char *name,
 		{ "queue/write_zeroes_max_bytes", &limits->zeroes_bytes },
 		{ "ro", &read_only },
 	};
-	char dir[NVME_PATH_SIZE];
+	char dir[SYSFS_PATH_SIZE];
 
 	if (snprintf(dir, sizeof(dir), "%s/%s", path, name) >=
 	    (int)sizeof(dir))
@@ -149,7 +137,7 @@ uint32_t controller_deadline(const char *dir)
 
 int controller_open_generic(const char *root, const char *name)
 {
-	char file[NVME_PATH_SIZE];
+	char file[SYSFS_PATH_SIZE];
 	int fd;
 
 	/* nvme0n1 -> ng0n1 */

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "guid.h"
-#include "sysfs.h"
+#include <guid.h>
+#include <pv/sysfs.h>
 
 #define NVME_NAME_SIZE 32  /* of a namespace: nvme0n1 */
 
@@ -29,7 +29,7 @@ struct queue_limits {
 };
 
 /* Directory of the controller behind a VMBus device. -ENOENT: not there
- * (yet). `path` has NVME_PATH_SIZE bytes. */
+ * (yet). `path` has SYSFS_PATH_SIZE bytes. */
 int controller_find(const char *root, const struct guid *device, char *path);
 
 /* True when the kernel's driver has it up. */

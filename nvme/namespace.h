@@ -18,7 +18,7 @@
 /* Constant after nvme_open(), except for the atomics. */
 struct namespace {
 	struct ring_disk ring; /* first */
-	char controller[NVME_PATH_SIZE];
+	char controller[SYSFS_PATH_SIZE];
 	uint32_t nsid;
 	int fd;		     /* generic character device */
 	uint16_t crdt[3];    /* Command Retry Delay Times, 100 ms */

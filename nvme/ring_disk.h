@@ -83,7 +83,7 @@ struct ring_disk {
 	char name[NVME_NAME_SIZE];
 	/* The block device's directory in sysfs; "": it has none, and nothing
 	 * is told of it. */
-	char sysfs[NVME_PATH_SIZE + NVME_NAME_SIZE];
+	char sysfs[SYSFS_PATH_SIZE + NVME_NAME_SIZE];
 	/* Blocks of one command of each kind; 0: any number. */
 	uint64_t limit[DISK_NR_OPS];
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: mana/device.c mana/link.c include/guid.c */
+/* SOURCES: mana/device.c mana/link.c paravisor/sysfs.c include/guid.c */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -30,7 +30,7 @@ static struct mana_vport_info info;
 /* Writes a file below the root, with the directories it needs. */
 static void put(const char *path, const char *text)
 {
-	char file[MANA_PATH_SIZE];
+	char file[SYSFS_PATH_SIZE];
 	FILE *f;
 
 	snprintf(file, sizeof(file), "%s%s", root, path);
@@ -47,7 +47,7 @@ static void put(const char *path, const char *text)
 
 static void put_net(const char *name, const char *port, const char *mac)
 {
-	char path[MANA_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	snprintf(path, sizeof(path), FUNCTION "/net/%s/dev_port", name);
 	put(path, port);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/block_limits.c nvme/sysfs.c include/guid.c */
+/* SOURCES: nvme/block_limits.c paravisor/sysfs.c include/guid.c */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -27,7 +27,7 @@ static struct disk_info info;
 
 static void put(const char *path, const void *bytes, size_t size)
 {
-	char file[NVME_PATH_SIZE];
+	char file[SYSFS_PATH_SIZE];
 	FILE *f;
 
 	snprintf(file, sizeof(file), "%s%s", root, path);
@@ -64,7 +64,7 @@ static void put_disk(void)
 		{ "queue/optimal_io_size", "65536\n" },
 		{ "queue/write_cache", "write back\n" },
 	};
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		snprintf(path, sizeof(path), DISK "/%s", values[i][0]);
@@ -95,7 +95,7 @@ static int tear_down(void **state)
 
 static const char *limits(void)
 {
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	snprintf(path, sizeof(path), "%s" DISK, root);
 	return block_limits(path, &info);
@@ -103,7 +103,7 @@ static const char *limits(void)
 
 static void a_disk_is_found_by_its_lun(void **state)
 {
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	(void)state;
 	assert_int_equal(block_find(root, &controller, 7, path), -ENOENT);
@@ -181,7 +181,7 @@ static void what_can_not_be(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		char path[NVME_PATH_SIZE];
+		char path[SYSFS_PATH_SIZE];
 
 		put_disk();
 		snprintf(path, sizeof(path), DISK "/%s", wrong[i][0]);
@@ -206,7 +206,7 @@ static void who_it_is(void **state)
 	};
 	static const uint8_t eui[] = { 0, 0x83, 0, 12,
 				       1, 2, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 };
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	(void)state;
 	put_disk();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/controller.c nvme/sysfs.c include/guid.c */
+/* SOURCES: nvme/controller.c paravisor/sysfs.c include/guid.c */
 
 #include <errno.h>
 #include <setjmp.h>
@@ -26,7 +26,7 @@ static struct guid device;
 /* Writes a file below the root, with the directories it needs. */
 static void put(const char *path, const char *text)
 {
-	char file[NVME_PATH_SIZE];
+	char file[SYSFS_PATH_SIZE];
 	FILE *f;
 
 	snprintf(file, sizeof(file), "%s%s", root, path);
@@ -52,7 +52,7 @@ static void put_namespace(const char *name, const char *nsid)
 		{ "queue/write_zeroes_max_bytes", "131072\n" },
 		{ "ro", "0\n" },
 	};
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	snprintf(path, sizeof(path), CONTROLLER "/%s/nsid", name);
 	put(path, nsid);
@@ -81,7 +81,7 @@ static int remove_root(void **state)
 
 static void a_controller_is_found_by_its_device(void **state)
 {
-	char path[NVME_PATH_SIZE], want[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE], want[SYSFS_PATH_SIZE];
 
 	(void)state;
 	assert_int_equal(controller_find(root, &device, path), -ENOENT);
@@ -103,7 +103,7 @@ static void a_controller_is_found_by_its_device(void **state)
 
 static void a_namespace_is_found_by_its_identifier(void **state)
 {
-	char path[NVME_PATH_SIZE], name[NVME_NAME_SIZE];
+	char path[SYSFS_PATH_SIZE], name[NVME_NAME_SIZE];
 
 	(void)state;
 	put(CONTROLLER "/state", "live\n");
@@ -123,7 +123,7 @@ static void a_namespace_is_found_by_its_identifier(void **state)
 static void limits_are_the_queues(void **state)
 {
 	struct queue_limits limits;
-	char path[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE];
 
 	(void)state;
 	put_namespace("nvme3n1", "1\n");
@@ -153,7 +153,7 @@ static void limits_that_make_no_sense(void **state)
 		{ "queue/dma_alignment", "\n" },
 	};
 	struct queue_limits limits;
-	char path[NVME_PATH_SIZE], file[NVME_PATH_SIZE];
+	char path[SYSFS_PATH_SIZE], file[SYSFS_PATH_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

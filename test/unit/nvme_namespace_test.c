@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/namespace.c nvme/controller.c nvme/sysfs.c nvme/status.c nvme/command.c nvme/passthrough.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/uevent.c nvme/uevent_message.c nvme/host_id.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
+/* SOURCES: nvme/namespace.c nvme/controller.c paravisor/sysfs.c nvme/status.c nvme/command.c nvme/passthrough.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/uevent.c nvme/uevent_message.c nvme/host_id.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -278,7 +278,7 @@ static void tell(struct disk *disk, enum disk_event event)
 
 static void write_file(const char *name, const char *text)
 {
-	char file[NVME_PATH_SIZE + 64];
+	char file[SYSFS_PATH_SIZE + 64];
 	FILE *f;
 
 	snprintf(file, sizeof(file), "%s/nvme7n2/%s", ns.controller, name);
@@ -295,7 +295,7 @@ static void write_size(const char *text)
 
 static void shell(const char *command)
 {
-	char line[NVME_PATH_SIZE + 64];
+	char line[SYSFS_PATH_SIZE + 64];
 
 	snprintf(line, sizeof(line), "%s %s/nvme7n2", command, ns.controller);
 	assert_int_equal(system(line), 0);
@@ -316,7 +316,7 @@ static void event(const char *action, const char *name, const char *subsystem,
 static void the_kernel_tells_of_changes(void **state)
 {
 	char dir[] = "/tmp/nvme_namespace_XXXXXX";
-	char queue[NVME_PATH_SIZE + 64];
+	char queue[SYSFS_PATH_SIZE + 64];
 
 	assert_int_equal(set_up(state), 0);
 	assert_null(describe());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading sysfs: see sysfs.h. */
+/* Reading sysfs: see pv/sysfs.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,15 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sysfs.h"
+#include <pv/sysfs.h>
 
 /* Appends "/NAME" to `path`. False: too long. */
 static bool descend(char *path, const char *name)
 {
 	size_t len = strlen(path);
-	int n = snprintf(path + len, NVME_PATH_SIZE - len, "/%s", name);
+	int n = snprintf(path + len, SYSFS_PATH_SIZE - len, "/%s", name);
 
-	return n > 0 && (size_t)n < NVME_PATH_SIZE - len;
+	return n > 0 && (size_t)n < SYSFS_PATH_SIZE - len;
 }
 
 int sysfs_descend(char *path, const char *prefix)
@@ -38,9 +38,37 @@ int sysfs_descend(char *path, const char *prefix)
 	return err;
 }
 
+int sysfs_vmbus_device(const char *root, const struct guid *instance,
+		       char *path)
+{
+	char guid[GUID_TEXT_SIZE];
+
+	return snprintf(path, SYSFS_PATH_SIZE, "%s/sys/bus/vmbus/devices/%s",
+			root, guid_print(instance, guid)) < SYSFS_PATH_SIZE ?
+		       0 : -ENAMETOOLONG;
+}
+
+int sysfs_pci_function(const char *root, const struct guid *instance,
+		       char *path)
+{
+	char *pci, domain[16];
+	int err = sysfs_vmbus_device(root, instance, path);
+
+	if (!err)
+		err = sysfs_descend(path, "pci");
+	if (err)
+		return err;
+	/* pciDDDD:00 holds functions of the name DDDD:... */
+	pci = strrchr(path, '/') + strlen("/pci");
+	if (snprintf(domain, sizeof(domain), "%.*s:", (int)strcspn(pci, ":"),
+		     pci) >= (int)sizeof(domain))
+		return -ENOENT;
+	return sysfs_descend(path, domain);
+}
+
 long sysfs_bytes(const char *path, const char *name, void *bytes, size_t size)
 {
-	char file[NVME_PATH_SIZE];
+	char file[SYSFS_PATH_SIZE];
 	ssize_t n;
 	int fd;
 
