@@ -81,6 +81,8 @@ LDFLAGS := -Wl,--gc-sections -Wl,--build-id=none -Wl,--fatal-warnings
 # the guest and runs without XSAVE, so an AVX instruction is a fault at best.
 TARGET_CC := musl-gcc
 TARGET_CFLAGS := $(CFLAGS) -march=x86-64 -mno-avx -fno-pie
+# Nothing unwinds at run time; gdb finds its tables beside the image.
+TARGET_CFLAGS += -fno-asynchronous-unwind-tables
 # Threads have 128 KiB of stack; a page of data in a frame is as much as a
 # function may keep there.
 TARGET_CFLAGS += -Wframe-larger-than=6144
@@ -212,7 +214,7 @@ $(foreach p,$(host_programs),$(eval $(call host_program,$(p))))
 
 tiny_sources := $(wildcard test/guest/tiny*.c)
 TINY_CFLAGS := -ffreestanding -fno-stack-protector -mgeneral-regs-only \
-	-mno-red-zone -fno-asynchronous-unwind-tables
+	-mno-red-zone
 TINY_LDFLAGS := -nostdlib -static -no-pie -Wl,-z,noexecstack \
 	-Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -Wl,--build-id=none
 
@@ -260,7 +262,7 @@ $(INITRAMFS): rootfs/$(FLAVOUR).list build/host/mkcpio $(OUT)/init \
 # The boot shim: no libc, no stack protector, no SSE, position independent; it
 # runs before anything is set up. libfdt is built the same way.
 SHIM_CFLAGS ?= -ffreestanding -fno-stack-protector -mgeneral-regs-only \
-	-mno-red-zone -fpie -fno-asynchronous-unwind-tables
+	-mno-red-zone -fpie
 SHIM_LDFLAGS ?= -nostdlib -static-pie -Wl,--no-dynamic-linker -Wl,-z,norelro \
 	-Wl,-z,noexecstack -Wl,--gc-sections -Wl,--build-id=none
 shim_objects := $(patsubst %.c,build/obj/shim/%.o,$(wildcard igvm/shim*.c)) \

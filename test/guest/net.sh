@@ -37,12 +37,25 @@ settled() {
 	sleep $((3 * pace))
 }
 
+# icmp FIELD: of the kernel's count of ICMP messages.
+icmp() {
+	awk -v field="$1" '$1 == "Icmp:" && !n { n = split($0, name); next }
+		$1 == "Icmp:" { for (i = 2; i <= n; i++)
+			if (name[i] == field) print $i }' /proc/net/snmp
+}
+
+# What comes back is counted as it comes from the NIC: ping's own socket holds
+# a few KiB, and a ping that waits for its CPU meanwhile misses what follows.
 pings() {
+	local sent came
+
 	[ "$(value pings)" -gt 0 ] || return 0
 	settled
+	sent=$(icmp OutEchos) came=$(icmp InEchoReps)
 	ping -q -c "$(value pings)" -i 0.01 -W $((5 * pace)) $host >/tmp/ping ||
 		fail "ping: $(tail -n 3 /tmp/ping)"
-	tell "pings $(sed -n 's/^\([0-9]*\) packets transmitted, \([0-9]*\) .*/\1 \2/p' \
+	tell "pings $(($(icmp OutEchos) - sent)) $(($(icmp InEchoReps) - came))," \
+		"ping saw $(sed -n 's/^[0-9]* packets transmitted, \([0-9]*\) .*/\1/p' \
 		/tmp/ping)"
 	sed -n "s/^round-trip/$prefix: round-trip/p" /tmp/ping
 }

@@ -175,20 +175,29 @@ job_settings() {
 
 # ---- queues ----
 
+# The disks' channels: id, VP, interrupts so far.
+channels() {
+	local dir
+
+	for dir in /sys/bus/vmbus/devices/*/channels/*; do
+		[ -e "$dir/cpu" ] || continue
+		grep -q 'ba6163d9' "${dir%/channels/*}/class_id" || continue
+		echo "${dir##*/} $(cat "$dir/cpu") $(cat "$dir/interrupts")"
+	done
+}
+
 job_queues() {
 	local disk
 
 	disk=$(wait_disk MAIN 20) || exit 1
+	channels >/tmp/before
 	run_fio --filename="/dev/$disk" --verify=crc32c --verify_fatal=1 \
 		--do_verify=1 --verify_state_save=0 --rw=randwrite --bs=4k \
 		--iodepth=16 --numjobs=4 --size=1M --offset_increment=16M \
 		--cpus_allowed=0-3 --cpus_allowed_policy=split --name=queues
-	for dir in /sys/bus/vmbus/devices/*/channels/*; do
-		[ -e "$dir/cpu" ] || continue
-		grep -q 'ba6163d9' "${dir%/channels/*}/class_id" || continue
-		tell "channel ${dir##*/} cpu $(cat "$dir/cpu")" \
-			"interrupts $(cat "$dir/interrupts")"
-	done
+	channels | awk 'NR == FNR { before[$1] = $3; next }
+		{ print "storage: channel", $1, "cpu", $2, "interrupts",
+			$3 - before[$1] }' /tmp/before -
 	tell queues done
 	sleep 8
 }
