@@ -182,7 +182,7 @@ static const char *add(struct mana *m, const struct mana_active_fault *fault)
 
 	pthread_mutex_lock(&m->engine);
 	if (m->nr_faults == MANA_MAX_FAULTS)
-		rule = "8 at most at a time";
+		rule = "fault: 8 at most at a time";
 	else
 		m->fault[m->nr_faults++] = *fault;
 	pthread_mutex_unlock(&m->engine);
@@ -197,7 +197,7 @@ const char *mana_fault_set(struct mana *m, const char *name, uint32_t count,
 					   .vport = vport };
 
 	if (vport != MANA_ANY_VPORT && vport >= m->nr_vports)
-		return "vport must be one of the function";
+		return "vport: must be one of the function";
 	if (!strcmp(name, MANA_FAULT_NONE)) {
 		end_all(m);
 		return NULL;
@@ -205,7 +205,7 @@ const char *mana_fault_set(struct mana *m, const char *name, uint32_t count,
 	while (fault.kind < FAULTS && strcmp(table[fault.kind].name, name))
 		fault.kind++;
 	if (fault.kind == FAULTS)
-		return "fault must be none or one of the table";
+		return "fault: there is none of this name";
 	if (table[fault.kind].place != PLACE_NOW)
 		return add(m, &fault);
 	for (uint32_t i = 0; i < (count ? count : 1); i++)

@@ -584,13 +584,13 @@ static void refused(void **state)
 	(void)state;
 	up();
 	assert_string_equal(mana_fault_set(mana, "tx-erro", 1, 0, 0),
-			    "fault must be none or one of the table");
+			    "fault: there is none of this name");
 	assert_string_equal(mana_fault_set(mana, "tx-error", 1, 0, VPORTS),
-			    "vport must be one of the function");
+			    "vport: must be one of the function");
 	for (unsigned int i = 0; i < MANA_MAX_FAULTS; i++)
 		set_fault("tx-error");
 	assert_string_equal(mana_fault_set(mana, "tx-error", 1, 0, 0),
-			    "8 at most at a time");
+			    "fault: 8 at most at a time");
 	set_fault(MANA_FAULT_NONE);
 	all_is_well();
 }

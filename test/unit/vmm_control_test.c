@@ -132,6 +132,16 @@ static const char *mana_event(void *opaque, const char *event)
 	return !strcmp(event, "x") ? "event: must be another" : NULL;
 }
 
+static const char *mana_fault(void *opaque, const char *fault, uint32_t count,
+			      uint32_t skip, uint32_t vport)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "mana %s %u %u %u", fault, count,
+		 skip, vport);
+	return !strcmp(fault, "dorp") ?
+		       "fault: there is none of this name" : NULL;
+}
+
 /* The settings that came, and how they are answered: when the test says so. */
 static char settings_text[65536 + 1];
 static void (*settings_done)(void *request, const char *error);
@@ -260,7 +270,8 @@ static const struct command_ops ops = { .quit = count_quit,
 					.nvme_resize = nvme_resize,
 					.scsi_resize = scsi_resize,
 					.fault = set_fault,
-					.mana_event = mana_event };
+					.mana_event = mana_event,
+					.mana_fault = mana_fault };
 static struct command_target target = { &ops, &quits };
 
 static void *run(void *arg)
@@ -484,6 +495,18 @@ static void arguments(void **state)
 		{ "mana-event", "", "\"error\":\"event: is missing\"", "" },
 		{ "mana-event", "\"event\":1",
 		  "\"error\":\"event: must be a text such as link-down\"", "" },
+		{ "mana-fault", "\"fault\":\"tx-lost\"", "\"ok\":{}",
+		  "mana tx-lost 0 0 4294967295" },
+		{ "mana-fault", "\"fault\":\"rx-twice\",\"count\":3,"
+		  "\"skip\":2,\"vport\":1", "\"ok\":{}",
+		  "mana rx-twice 3 2 1" },
+		{ "mana-fault", "\"fault\":\"dorp\"",
+		  "\"error\":\"fault: there is none of this name\"",
+		  "mana dorp 0 0 4294967295" },
+		{ "mana-fault", "\"vport\":1",
+		  "\"error\":\"fault: is missing\"", "" },
+		{ "mana-fault", "\"fault\":\"reset\",\"vport\":8",
+		  "\"error\":\"vport: must be a number from 0 to 7\"", "" },
 		{ "fault", "\"disk\":0,\"fault\":\"drop\"", "\"ok\":{}",
 		  "fault 0 drop 0: 0 0 0 0 0 0 0" },
 		{ "fault", "\"disk\":0,\"fault\":\"late\",\"opcode\":2,"

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "test/model/mana.h"
+#include "test/model/mana_fault.h"
 #include "test/vmm/json.h"
 #include "test/vmm/net_back.h"
 #include "test/vmm/nets.h"
@@ -104,6 +105,14 @@ void mana_coalesce(struct mana *m, unsigned int frames)
 {
 	(void)m;
 	snprintf(said, sizeof(said), "coalesce %u", frames);
+}
+
+const char *mana_fault_set(struct mana *m, const char *name, uint32_t count,
+			   uint32_t skip, uint32_t vport)
+{
+	(void)m;
+	snprintf(said, sizeof(said), "%s %u %u %u", name, count, skip, vport);
+	return NULL;
 }
 
 void mana_print_stats(struct mana *m, FILE *out)
@@ -262,12 +271,15 @@ static void test_events(void **state)
 	parse(1, text);
 	n = nets_open(&options, NULL);
 	assert_non_null(strstr(nets_event(n, "link-up"), "no device"));
+	assert_non_null(strstr(nets_fault(n, "reset", 0, 0, 0), "no device"));
 	assert_int_equal(attach(n, 2), 0);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		assert_null(nets_event(n, events[i][0]));
 		assert_string_equal(said, events[i][1]);
 	}
 	assert_non_null(strstr(nets_event(n, "link"), "must be link-up"));
+	assert_null(nets_fault(n, "tx-lost", 3, 2, 1));
+	assert_string_equal(said, "tx-lost 3 2 1");
 	nets_close(n);
 	free_options();
 }

@@ -403,7 +403,7 @@ static void help_names_every_option(void **state)
 		"--stats", "--timeout", "--help", "--version", "128+n",
 		"--print-settings", ",block=B", ",uh ", ",uh-nvme",
 		"nvme-attach", "scsi-resize", "tap:NAME", "pcap=",
-		"mana-event",
+		"mana-event", "mana-fault",
 	};
 	char *text = NULL;
 	size_t len = 0;

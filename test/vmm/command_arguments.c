@@ -180,6 +180,13 @@ static const char *read_delay(struct json_span value, struct arguments *to)
 	return read_32(value, &to->delay_ms);
 }
 
+static const char *read_vport(struct json_span value, struct arguments *to)
+{
+	_Static_assert(OPTIONS_MAX_NICS == 8, "the text below says so");
+	return json_number(value, OPTIONS_MAX_NICS - 1, &to->vport) ?
+		       "must be a number from 0 to 7" : NULL;
+}
+
 static const struct {
 	const char *name;
 	enum argument_kind kind;
@@ -206,6 +213,7 @@ static const struct {
 	[ARGUMENT_SKIP] = { "skip", ARGUMENT_NUMBER, read_skip },
 	[ARGUMENT_COUNT] = { "count", ARGUMENT_NUMBER, read_count },
 	[ARGUMENT_DELAY_MS] = { "delay_ms", ARGUMENT_NUMBER, read_delay },
+	[ARGUMENT_VPORT] = { "vport", ARGUMENT_NUMBER, read_vport },
 	[ARGUMENT_SETTINGS] = { "settings", ARGUMENT_FILE, NULL },
 };
 

@@ -37,6 +37,7 @@ enum argument {
 	ARGUMENT_SKIP,
 	ARGUMENT_COUNT,
 	ARGUMENT_DELAY_MS,
+	ARGUMENT_VPORT,
 	/* Not one member of the arguments, but all of them together; on the
 	 * console, a file of them. */
 	ARGUMENT_SETTINGS,
@@ -66,7 +67,7 @@ struct arguments {
 	int64_t offset; /* seconds */
 	char back[ARGUMENT_MAX_TEXT], path[ARGUMENT_MAX_TEXT], event[32];
 	char key[ARGUMENT_MAX_TEXT], pool[32], fault[32];
-	uint64_t opcode, lba, skip, count, delay_ms;
+	uint64_t opcode, lba, skip, count, delay_ms, vport;
 	bool admin;
 	uint32_t given; /* bits 1 << enum argument */
 	struct json_span settings;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "model/mana_fault.h"
 #include "model/nvme_fault.h"
 
 /* ---- answers ---- */
@@ -353,6 +354,20 @@ RUN(run_mana_event)
 	answer(request, target->ops->mana_event(target->opaque, a->event));
 }
 
+RUN(run_mana_fault)
+{
+	bool one = a->given & 1u << ARGUMENT_VPORT;
+	bool some = a->given & 1u << ARGUMENT_COUNT;
+	bool later = a->given & 1u << ARGUMENT_SKIP;
+
+	answer(request,
+	       target->ops->mana_fault(target->opaque, a->fault,
+				       some ? (uint32_t)a->count : 0,
+				       later ? (uint32_t)a->skip : 0,
+				       one ? (uint32_t)a->vport :
+					     MANA_ANY_VPORT));
+}
+
 /* ---- the table ---- */
 
 #define NO_ARGUMENTS { 0, 0, { 0 } }
@@ -404,6 +419,10 @@ const struct command commands[] = {
 	{ "mana-event", { 1, 0, { ARGUMENT_EVENT } },
 	  "link-up, link-down, reset, silent, answer, coalesce, single",
 	  run_mana_event },
+	{ "mana-fault", { 1, 3, { ARGUMENT_FAULT, ARGUMENT_COUNT,
+				  ARGUMENT_SKIP, ARGUMENT_VPORT } },
+	  "what the MANA function does wrong: tx-lost, hwc-silent, ...; none",
+	  run_mana_fault },
 
 	{ "fault", { 2, 7, { DISK, ARGUMENT_FAULT, ARGUMENT_OPCODE, NSID,
 			     ARGUMENT_LBA, ARGUMENT_COUNT, ARGUMENT_SKIP,

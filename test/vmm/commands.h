@@ -71,6 +71,10 @@ struct command_ops {
 	const char *(*fault)(void *opaque, unsigned int disk,
 			     const struct nvme_fault *fault);
 	const char *(*mana_event)(void *opaque, const char *event);
+	/* As mana_fault_set(). */
+	const char *(*mana_fault)(void *opaque, const char *fault,
+				  uint32_t count, uint32_t skip,
+				  uint32_t vport);
 };
 
 struct command_target {

@@ -369,6 +369,16 @@ static const char *mana_event_asked(void *opaque, const char *event)
 	return nets_event(devices_nets(vmm->devices), event);
 }
 
+static const char *mana_fault_asked(void *opaque, const char *fault,
+				    uint32_t count, uint32_t skip,
+				    uint32_t vport)
+{
+	struct vmm *vmm = opaque;
+
+	return nets_fault(devices_nets(vmm->devices), fault, count, skip,
+			  vport);
+}
+
 static const struct command_ops command_ops = {
 	.quit = quit_asked,
 	.nmi = nmi_asked,
@@ -391,6 +401,7 @@ static const struct command_ops command_ops = {
 	.scsi_resize = scsi_resize_asked,
 	.fault = fault_asked,
 	.mana_event = mana_event_asked,
+	.mana_fault = mana_fault_asked,
 };
 
 static void timed_out(struct reactor_timer *timer)

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "model/mana.h"
+#include "model/mana_fault.h"
 #include "net_back.h"
 #include "nets.h"
 #include "relay/channel.h"
@@ -179,7 +180,7 @@ const char *nets_event(struct nets *n, const char *event)
 	};
 
 	if (!n->mana)
-		return "event: there is no --net, so no device";
+		return "event: there is no --net uh:BACK, so no device";
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		if (strcmp(events[i].name, event))
 			continue;
@@ -188,6 +189,13 @@ const char *nets_event(struct nets *n, const char *event)
 	}
 	return "event: must be link-up, link-down, reset, silent, answer, "
 	       "coalesce or single";
+}
+
+const char *nets_fault(struct nets *n, const char *fault, uint32_t count,
+		       uint32_t skip, uint32_t vport)
+{
+	return n->mana ? mana_fault_set(n->mana, fault, count, skip, vport) :
+			 "fault: there is no --net uh:BACK, so no device";
 }
 
 /* ---- statistics and settings ---- */

@@ -47,6 +47,10 @@ struct mana *nets_mana(struct nets *n);
  * NULL, or what is wrong (static). Any thread. */
 const char *nets_event(struct nets *n, const char *event);
 
+/* What it is to do wrong: as mana_fault_set(). Any thread. */
+const char *nets_fault(struct nets *n, const char *fault, uint32_t count,
+		       uint32_t skip, uint32_t vport);
+
 /* One JSON object, or null. */
 void nets_print_stats(struct nets *n, FILE *out);
 

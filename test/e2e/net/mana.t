@@ -11,7 +11,9 @@ case_whole() {
 	says "$com1" '^guest-exit: 0'
 	says "$com1" '^net: 00:15:5d:76:6d:00 hv_netvsc, PCI: 0'
 	says "$com1" '^net: dhcp 10.0.2.15 router 10.0.2.2 dns 10.0.2.3'
-	says "$com1" '^net: pings 1000 1000,'
+	grep -aq '^net: pings 1000 1000,' "$com1" ||
+		fail "$(grep -a '^net: pings' "$com1"); the device counted" \
+			"$(jq -c '.host.mana.vports[0]' "$stats")"
 	says "$com1" "^net: $size bytes each way"
 	says "$com1" '^net: works after MTU' 2
 	says "$com1" '^net: spread '
@@ -42,5 +44,6 @@ case_two() {
 run_cases 'whole: DHCP, 1000 pings, 8 MiB each way, two channels, MTU, 10 reloads' \
 	'two: two vports, each with its own frames'
 note "$(grep -a '^net: pings' "build/log/$area/whole/com1" 2>/dev/null)"
+note "$(grep -a '^net: round-trip' "build/log/$area/whole/com1" 2>/dev/null)"
 note "whole: $(jq -c '.host.mana | del(.vports)' \
 	"build/log/$area/whole/stats" 2>/dev/null)"
