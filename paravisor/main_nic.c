@@ -148,6 +148,7 @@ static void offer(void *arg)
 			.order = (uint16_t)i,
 			.mac = nic->has_mac ? nic->mac : NULL,
 			.mtu = nic->mtu,
+			.max_version = nic->nvsp,
 			.queues = queues_of(o, i),
 			.offloads = nic->offloads,
 			.memory = o->config->memory,

@@ -129,6 +129,7 @@ struct settings_nic {
 	uint8_t has_mac, mac[6];
 	uint8_t queues; /* 0: the default */
 	uint16_t mtu;	/* 0: the default */
+	uint16_t nvsp;	/* at most; as of struct netvsp_config */
 	uint8_t offloads;
 	char tap[17]; /* of 15 bytes; so long that nothing is padded */
 };

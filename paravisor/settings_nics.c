@@ -150,6 +150,27 @@ static int nic_mtu(struct json_parse *p, yyjson_val *value, void *to)
 	return ret;
 }
 
+static int nic_nvsp(struct json_parse *p, yyjson_val *value, void *to)
+{
+	static const struct {
+		const char *text;
+		uint16_t version;
+	} versions[] = {
+		{ "1", 0x100 }, { "2", 0x200 }, { "4", 0x400 },
+		{ "5", 0x500 }, { "6", 0x600 }, { "6.1", 0x601 },
+	};
+	struct settings_nic *nic = to;
+
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		if (!yyjson_equals_str(value, versions[i].text))
+			continue;
+		nic->nvsp = versions[i].version;
+		return 0;
+	}
+	return json_wrong(p, "must be a version of NVSP: "
+			     "\"1\", \"2\", \"4\", \"5\", \"6\", \"6.1\"");
+}
+
 static int nic_offloads(struct json_parse *p, yyjson_val *value, void *to)
 {
 	struct settings_nic *nic = to;
@@ -200,6 +221,7 @@ int settings_read_nic(struct json_parse *p, yyjson_val *value, void *to)
 		{ "queues", false, nic_queues },
 		{ "mtu", false, nic_mtu },
 		{ "offloads", false, nic_offloads },
+		{ "nvsp", false, nic_nvsp },
 		{ NULL, false, NULL },
 	};
 	struct settings *s = to;

@@ -343,6 +343,11 @@ static int check(const struct netvsp_config *config,
 			mtu_of(config, info), info->max_rx_ranges);
 		return -EINVAL;
 	}
+	if (!netvsp_version(config->max_version)) {
+		log_err("max_version %#x: there is no such NVSP",
+			config->max_version);
+		return -EINVAL;
+	}
 	if (config->mac && config->mac[0] & 1) {
 		log_err("mac %02x:...: must be an address of one station",
 			config->mac[0]);
@@ -380,6 +385,7 @@ int netvsp_create(struct vmbus_server *server,
 	netvsp->nic = config->nic;
 	netvsp->info = info;
 	netvsp->max_queues = config->queues;
+	netvsp->max_version = netvsp_version(config->max_version);
 	netvsp->max_mtu = mtu_of(config, &info);
 	netvsp->control.mtu = netvsp->max_mtu;
 	netvsp->max_frame = NIC_ETHERNET_HEADER + netvsp->max_mtu;

@@ -25,6 +25,7 @@ struct netvsp_config {
 	const uint8_t *mac;  /* 6 bytes; NULL: the backend's */
 	uint16_t mtu;	     /* at most; 0: 1500, or less if the backend has
 			      * less. Without Ethernet header */
+	uint16_t max_version; /* of NVSP: 0x601 is 6.1; 0: the newest */
 	uint16_t queues;     /* a power of two, at most the backend's */
 	bool offloads;	     /* tell the guest of the backend's */
 	struct guest_memory *memory;

@@ -80,16 +80,28 @@ void netvsp_control_want(struct netvsp *netvsp)
 
 /* Negotiation. */
 
+static const struct {
+	uint16_t number;
+	uint32_t wire;
+} versions[] = {
+	{ 0x601, NVS_VERSION_61 }, { 0x600, NVS_VERSION_6 },
+	{ 0x500, NVS_VERSION_5 }, { 0x400, NVS_VERSION_4 },
+	{ 0x200, NVS_VERSION_2 }, { 0x100, NVS_VERSION_1 },
+};
+
+uint32_t netvsp_version(uint16_t number)
+{
+	for (unsigned int i = 0; i < sizeof(versions) / sizeof(*versions); i++)
+		if (!number || versions[i].number == number)
+			return versions[i].wire;
+	return 0;
+}
+
 static uint32_t best_version(uint32_t min, uint32_t max)
 {
-	static const uint32_t versions[] = {
-		NVS_VERSION_61, NVS_VERSION_6, NVS_VERSION_5, NVS_VERSION_4,
-		NVS_VERSION_2, NVS_VERSION_1,
-	};
-
 	for (unsigned int i = 0; i < sizeof(versions) / sizeof(*versions); i++)
-		if (versions[i] >= min && versions[i] <= max)
-			return versions[i];
+		if (versions[i].wire >= min && versions[i].wire <= max)
+			return versions[i].wire;
 	return 0;
 }
 
@@ -97,8 +109,10 @@ static void init(struct netvsp_channel *ch, const struct ring_packet *packet,
 		 const struct nvs_message *message)
 {
 	struct netvsp *netvsp = ch->netvsp;
-	uint32_t version = best_version(le32_to_cpu(message->init.min_version),
-					le32_to_cpu(message->init.max_version));
+	uint32_t min = le32_to_cpu(message->init.min_version);
+	uint32_t max = le32_to_cpu(message->init.max_version);
+	uint32_t version = best_version(min, max < netvsp->max_version ?
+					     max : netvsp->max_version);
 	struct nvs_message reply = {
 		.type = cpu_to_le32(NVS_INIT_COMPLETE),
 		.init_complete = {

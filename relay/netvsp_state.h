@@ -205,6 +205,7 @@ struct netvsp {
 	struct nic_info info; /* of the backend, at the start */
 	uint8_t mac[6];
 	uint16_t max_mtu;
+	uint32_t max_version; /* as on the wire */
 	uint16_t max_queues;
 	uint32_t tx_can, rx_can; /* NIC_*: what the client is told of */
 	void (*done)(void *opaque);
@@ -282,6 +283,9 @@ void netvsp_idle(struct netvsp_channel *ch);
 void netvsp_nic_init(struct netvsp *netvsp);
 /* Something of `want` is another thing. Any thread, without the lock. */
 void netvsp_changed(struct netvsp *netvsp);
+
+/* Of struct netvsp_config, as on the wire; 0: there is none. */
+uint32_t netvsp_version(uint16_t number);
 /* Wants to be told when the backend is not using the channel. */
 void netvsp_leave(struct netvsp_channel *ch);
 void netvsp_channel_calls(struct netvsp_channel *ch);

@@ -31,6 +31,13 @@ static void noted(void *opaque)
 	((struct nic_machine *)opaque)->destroyed = true;
 }
 
+static uint16_t at_most;
+
+void nic_at_most(uint16_t version)
+{
+	at_most = version;
+}
+
 void nic_create(struct nic_machine *m, unsigned int vps, uint16_t queues,
 		uint16_t mtu, uint32_t ring_pages)
 {
@@ -39,7 +46,7 @@ void nic_create(struct nic_machine *m, unsigned int vps, uint16_t queues,
 	};
 	struct netvsp_config config = {
 		.instance = instance, .queues = queues, .mtu = mtu,
-		.offloads = true,
+		.offloads = true, .max_version = at_most,
 	};
 
 	memset(m, 0, sizeof(*m));

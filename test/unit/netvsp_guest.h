@@ -66,6 +66,9 @@ struct nic_machine {
 	uint8_t table[256];
 };
 
+/* Of NVSP, for NICs to be created; as in struct netvsp_config. */
+void nic_at_most(uint16_t version);
+
 /* The NIC offered and its primary channel open. */
 void nic_create(struct nic_machine *m, unsigned int vps, uint16_t queues,
 		uint16_t mtu, uint32_t ring_pages);

@@ -108,7 +108,7 @@ static void nics(void **state)
 	guid_parse(GUID_B, &b);
 	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("15")) ","
 		NIC(GUID_B, TAP ",\"mac\":\"00:15:5D:0a:Bc:ff\",\"queues\":64,"
-		    "\"mtu\":9000,\"offloads\":false") ","
+		    "\"mtu\":9000,\"nvsp\":\"6.1\",\"offloads\":false") ","
 		NIC("00000000-2222-3333-4444-555555555555", VPORT("0")) ","
 		NIC("00000001-2222-3333-4444-555555555555", LOOP)), &s), 0);
 	assert_int_equal(s.nr_nics, 4);
@@ -126,6 +126,8 @@ static void nics(void **state)
 	assert_memory_equal(s.nic[1].mac, "\x00\x15\x5d\x0a\xbc\xff", 6);
 	assert_int_equal(s.nic[1].queues, 64);
 	assert_int_equal(s.nic[1].mtu, 9000);
+	assert_int_equal(s.nic[1].nvsp, 0x601);
+	assert_int_equal(s.nic[0].nvsp, 0);
 	assert_false(s.nic[1].offloads);
 	assert_int_equal(s.nic[3].kind, SETTINGS_LOOPBACK);
 	assert_true(settings_same_nics(&s, &s));
@@ -286,6 +288,8 @@ static void mistakes(void **state)
 		{ NICS("{\"queues\":128}"), "/nics/0/queues: must be" },
 		{ NICS("{\"mtu\":575}"), "/nics/0/mtu: must be" },
 		{ NICS("{\"mtu\":9001}"), "/nics/0/mtu: must be" },
+		{ NICS("{\"nvsp\":\"3\"}"), "/nics/0/nvsp: must be a version" },
+		{ NICS("{\"nvsp\":6}"), "/nics/0/nvsp: must be a version" },
 		{ NICS("{\"offloads\":1}"), "/nics/0/offloads: must be true" },
 		{ NICS(NIC(GUID_A, LOOP) "," NIC(GUID_A, LOOP)),
 		  "/nics/1/instance: another NIC has this GUID" },

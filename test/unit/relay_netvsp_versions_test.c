@@ -228,9 +228,45 @@ static void statistics(void **state)
 	nic_destroy(&m);
 }
 
+/* What a host allows is the most that a guest gets, and it is all of that. */
+static void no_more_than_allowed(void **state)
+{
+	static const struct {
+		uint16_t number;
+		uint32_t wire, next;
+	} versions[] = {
+		{ 0x100, NVS_VERSION_1, NVS_VERSION_2 },
+		{ 0x200, NVS_VERSION_2, NVS_VERSION_4 },
+		{ 0x400, NVS_VERSION_4, NVS_VERSION_5 },
+		{ 0x500, NVS_VERSION_5, NVS_VERSION_6 },
+		{ 0x600, NVS_VERSION_6, NVS_VERSION_61 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+		struct nvs_message message = {
+			.type = cpu_to_le32(NVS_INIT),
+			.init.min_version = cpu_to_le32(versions[i].next),
+			.init.max_version = cpu_to_le32(versions[i].next),
+		}, reply;
+
+		nic_at_most(versions[i].number);
+		nic_create(&m, 1, 1, 0, NIC_RING_PAGES);
+		m.message_size = NVS_SIZE;
+		nvs_ask(&m, &message, NULL, &reply);
+		assert_int_equal(le32_to_cpu(reply.init_complete.status),
+				 NVS_STATUS_NONE);
+		negotiate(versions[i].wire);
+		nic_shut(&m);
+		nic_destroy(&m);
+	}
+	nic_at_most(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(no_more_than_allowed),
 		cmocka_unit_test(version_1),
 		cmocka_unit_test(version_2),
 		cmocka_unit_test(version_4),
