@@ -254,6 +254,34 @@ static void test_user_answers_dhcp(void **state)
 	close_back(0, nb);
 }
 
+/* Whoever asks which IPv6 there is hears of fec0::/64. */
+static void test_user_advertises_ipv6(void **state)
+{
+	/* A solicitation to all routers, from fe80::1. */
+	static const uint8_t solicitation[] = {
+		0x33, 0x33, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,
+		0x60, 0, 0, 0, 0, 8, 58, 255,
+		0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+		0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+		133, 0, 0x7d, 0x36, 0, 0, 0, 0,
+	};
+	struct net_back *nb = open_back(0, "user");
+
+	(void)state;
+	assert_non_null(nb);
+	client_start(&first, nb);
+	loop_begin();
+	memcpy(frame.byte, solicitation, sizeof(solicitation));
+	frame.len = sizeof(solicitation);
+	assert_true(send_frame(nb, &frame, NULL));
+	WAIT_FOR(client_frames(&first) > 0);
+	assert_int_equal(first.last.byte[54], 134); /* advertisement */
+	assert_non_null(memmem(first.last.byte + 54, first.last.len - 54,
+			       "\xfe\xc0\0\0\0\0\0\0", 8));
+	loop_end();
+	close_back(0, nb);
+}
+
 /* Waits for the next frame that is TCP. */
 static void look_tcp(struct test_client *c, const uint8_t *data, uint32_t len)
 {
@@ -331,6 +359,7 @@ int main(void)
 		TEST(test_capture),
 		TEST(test_refusals),
 		TEST(test_user_answers_dhcp),
+		TEST(test_user_advertises_ipv6),
 		TEST(test_user_reaches_this_host),
 	};
 

@@ -299,7 +299,7 @@ static void test_one_that_fails(void **state)
 
 static void test_settings(void **state)
 {
-	static const char *const some[] = { "uh:user", "null", "uh:tap:t" };
+	static const char *const some[] = { "uh:user", "null", "uh:tap:t,mtu=4000" };
 	static const char *const none[] = { "null" };
 	struct json_span value;
 	char text[1024];
@@ -321,7 +321,7 @@ static void test_settings(void **state)
 		"{\"instance\":\"5ba1c4f0-7d3e-4b6a-9c21-766d6d000102\","
 		"\"backend\":{\"mana\":"
 		"{\"device\":\"1d0f2a1e-0100-4e56-8d65-766d6d000100\","
-		"\"vport\":1}}}]}");
+		"\"vport\":1}},\"mtu\":4000}]}");
 	assert_int_equal(json_check(text, strlen(text), &value, &wrong), 0);
 	free_options();
 	parse(1, none);

@@ -255,6 +255,10 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --net tap:", "--net tap:", "1 to 15" },
 		{ "--igvm a --net tap:sixteencharacter", "--net", "1 to 15" },
 		{ "--igvm a --net user,foo=1", "--net", "pcap=FILE" },
+		{ "--igvm a --net user,mtu=575", "--net", "576 to 9000" },
+		{ "--igvm a --net user,mtu=9001", "--net", "576 to 9000" },
+		{ "--igvm a --net user,mtu=", "--net", "576 to 9000" },
+		{ "--igvm a --net user,mtu=600,mtu=600", "--net", "once" },
 		{ "--vtl2 --vtl0-kernel k", "--vtl2", "needs --igvm" },
 		{ "--settings s", "--settings s", "needs --igvm" },
 		{ "--host-tree t", "--host-tree t", "needs --igvm" },
@@ -310,7 +314,7 @@ static void disks_and_nics_in_order(void **state)
 {
 	(void)state;
 	parse("--igvm a --disk mem:1G,uh-nvme --disk file:/d/x,ro,uh "
-	      "--disk file:y --net uh:consomme,pcap=p --net tap:tap0 "
+	      "--disk file:y --net uh:consomme,pcap=p,mtu=9000 --net tap:tap0 "
 	      "--net uh:pair --net null");
 	assert_int_equal(options.nr_disks, 3);
 	assert_null(options.disks[0].path);
@@ -326,6 +330,7 @@ static void disks_and_nics_in_order(void **state)
 	assert_int_equal(options.nics[0].kind, NET_USER);
 	assert_int_equal(options.nics[0].owner, OWNER_VTL2_MANA);
 	assert_string_equal(options.nics[0].pcap, "p");
+	assert_int_equal(options.nics[0].mtu, 9000);
 	assert_int_equal(options.nics[1].kind, NET_TAP);
 	assert_string_equal(options.nics[1].interface, "tap0");
 	assert_int_equal(options.nics[1].owner, OWNER_VTL0);

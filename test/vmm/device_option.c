@@ -193,8 +193,18 @@ static const char *parse_net_back(struct net_option *nic, const char *word)
 
 static const char *parse_net_word(struct net_option *nic, const char *word)
 {
+	if (!strncmp(word, "mtu=", 4)) {
+		uint64_t mtu;
+
+		if (size_parse(word + 4, &mtu) || mtu < 576 || mtu > 9000)
+			return "mtu= must be a number from 576 to 9000";
+		if (nic->mtu)
+			return "mtu= can be given once";
+		nic->mtu = (uint16_t)mtu;
+		return NULL;
+	}
 	if (strncmp(word, "pcap=", 5) || !word[5])
-		return "after the comma comes pcap=FILE";
+		return "after the comma comes pcap=FILE or mtu=N";
 	if (nic->pcap)
 		return "pcap= can be given once";
 	nic->pcap = strdup(word + 5);

@@ -41,6 +41,7 @@ struct net_option {
 	enum net_kind kind;
 	char *interface; /* owned; NET_TAP only */
 	char *pcap;	 /* owned; NULL = no capture */
+	uint16_t mtu;	 /* of the wire; 0 = not said */
 	enum device_owner owner;
 };
 

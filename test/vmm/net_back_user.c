@@ -5,6 +5,7 @@
  * Owns an instance of libslirp, which is a host on the guest's network:
  *
  *	10.0.2.0/24   .2 this host's 127.0.0.1   .3 DNS   .15 on: by DHCP
+ *	fec0::/64     ::2 this host's ::1       ::3 DNS   by advertisement
  *
  * Its sockets come and go and want other events after each thing it does. So
  * after each, once a turn of the loop (`refresh`), they are asked for anew and
@@ -189,17 +190,67 @@ static void wants_refresh(void *opaque)
 	reactor_post(u->nb->loop, &u->refresh);
 }
 
-/* Timers are for router advertisements of IPv6, which is off. */
+/* libslirp has one: for the router advertisements of IPv6. */
+struct user_timer {
+	struct reactor_timer timer;
+	struct user_net *u;
+	SlirpTimerCb fn;
+	void *opaque;
+};
+
+static void user_timer_came(struct reactor_timer *timer)
+{
+	struct user_timer *t = (struct user_timer *)timer;
+
+	t->fn(t->opaque);
+	reactor_post(t->u->nb->loop, &t->u->refresh);
+}
+
+static void *timer_new(SlirpTimerCb fn, void *fn_opaque, void *opaque)
+{
+	struct user_timer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		abort(); /* libslirp knows no failure */
+	*t = (struct user_timer){ .timer.fn = user_timer_came, .u = opaque,
+				  .fn = fn, .opaque = fn_opaque };
+	return t;
+}
+
+static void timer_free(void *timer, void *opaque)
+{
+	struct user_timer *t = timer;
+	struct user_net *u = opaque;
+
+	reactor_timer_cancel(u->nb->loop, &t->timer);
+	free(t);
+}
+
+/* `when` is in ms of our clock. */
+static void timer_mod(void *timer, int64_t when, void *opaque)
+{
+	struct user_timer *t = timer;
+	struct user_net *u = opaque;
+
+	reactor_timer_arm(u->nb->loop, &t->timer, (uint64_t)when * NS_PER_MS);
+}
+
 static const SlirpCb callbacks = {
 	.send_packet = send_packet,
 	.guest_error = guest_error,
 	.clock_get_ns = clock_ns,
+	.timer_new = timer_new,
+	.timer_free = timer_free,
+	.timer_mod = timer_mod,
 	.register_poll_fd = ignore_fd,
 	.unregister_poll_fd = ignore_fd,
 	.notify = wants_refresh,
 };
 
 /* ---- the kind ---- */
+
+/* Its MTU stays 1500, whatever the wire's: libslirp forgets the segment size
+ * that a guest's SYN says, and would send TCP as long as its own MTU. */
 
 static void user_out(struct net_back *nb, uint8_t *frame, uint32_t len,
 		     const struct net_offload *o)
@@ -221,6 +272,11 @@ static const char *user_open(struct net_back *nb,
 		.vnetmask.s_addr = htonl(0xffffff00),
 		.vhost.s_addr = htonl(NETWORK + 2),
 		.vnameserver.s_addr = htonl(NETWORK + 3),
+		.in6_enabled = true,
+		.vprefix_addr6.s6_addr = { 0xfe, 0xc0 },
+		.vprefix_len = 64,
+		.vhost6.s6_addr = { 0xfe, 0xc0, [15] = 2 },
+		.vnameserver6.s6_addr = { 0xfe, 0xc0, [15] = 3 },
 		.vdhcp_start.s_addr = htonl(NETWORK + 15),
 	};
 	struct user_net *u = calloc(1, sizeof(*u));

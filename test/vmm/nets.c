@@ -106,6 +106,8 @@ int nets_attach(struct nets *n, const struct nets_host *host)
 		const uint8_t mac[6] = { 0x00, 0x15, 0x5d, 0x76, 0x6d,
 					 (uint8_t)i };
 
+		if (n->options->nics[i].mtu > config.mtu)
+			config.mtu = n->options->nics[i].mtu;
 		config.vport[i].back = n->back[i];
 		memcpy(config.vport[i].mac, mac, sizeof(mac));
 	}
@@ -219,9 +221,12 @@ bool nets_print_settings(const struct vmm_options *options, FILE *out)
 		if (options->nics[i].owner != OWNER_VTL2_MANA)
 			continue;
 		fprintf(out, "%s{\"instance\":\"%s\",\"backend\":{\"mana\":"
-			     "{\"device\":\"%s\",\"vport\":%u}}}",
+			     "{\"device\":\"%s\",\"vport\":%u}}",
 			vport ? "," : "\"nics\":[", guid_print(&guid, instance),
 			guid_print(&mana_instance, device), vport);
+		if (options->nics[i].mtu)
+			fprintf(out, ",\"mtu\":%u", options->nics[i].mtu);
+		fputs("}", out);
 		vport++;
 	}
 	if (vport)

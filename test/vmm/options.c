@@ -232,7 +232,7 @@ static const struct option_row rows[] = {
 
 	{ "--disk", "DISK", "NVMe or SCSI disk", parse_disk,
 	  DEVICES, REPEATS },
-	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
+	{ "--net", "[uh:]BACK[,pcap=F,mtu=N]", "NIC; BACK is user, consomme, "
 	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
 	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES,
@@ -311,7 +311,7 @@ void options_help(FILE *out)
 	      " of VTL2's MANA\n"
 	      "  function; without --igvm every NIC is one, of the guest. pcap="
 	      "FILE: what is\n"
-	      "  on the wire\n"
+	      "  on the wire; mtu=N: its longest packet, 576 to 9000 (1500)\n"
 	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
 	      " quits),\n"
 	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"

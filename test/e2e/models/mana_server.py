@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """mana_server.py PORT SIZE | mana_server.py --sum SIZE
 
-What the guest of mana.t talks to, on 127.0.0.1. PORT sends SIZE bytes, each
+What the guest of mana.t talks to, on 127.0.0.1 and ::1. PORT sends SIZE bytes, each
 4 KiB of which say where they are, to whoever connects; PORT + 1 takes as many and
 answers `good' when they are those, else where they are wrong. A line on stdout
 for each connection. --sum prints the SHA-256 of the bytes.
@@ -59,11 +59,17 @@ def take(connection, size):
     return answer
 
 
+def listen(port):
+    """On both loopback addresses; where there is no IPv6, on one."""
+    try:
+        return socket.create_server(("::", port), family=socket.AF_INET6,
+                                    backlog=16, dualstack_ipv6=True)
+    except OSError:
+        return socket.create_server(("127.0.0.1", port), backlog=16)
+
+
 def serve(port, work, size):
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(16)
+    listener = listen(port)
 
     def one(connection):
         with connection:
