@@ -138,6 +138,10 @@ static void run_slirp(struct user_net *u)
 	int n = poll(u->socket, u->nr_sockets, 0);
 
 	slirp_pollfds_poll(u->slirp, n < 0, socket_events, u);
+	/* What it asked for holds once: told again that a socket can be
+	 * written, when it only waited for the connection, it sends nothing,
+	 * and takes the 0 bytes for the connection's end. */
+	u->nr_sockets = 0;
 	reactor_post(u->nb->loop, &u->refresh);
 }
 
