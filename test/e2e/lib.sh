@@ -81,7 +81,8 @@ control() {
 ask() {
 	jq -cn --arg cmd "$1" --argjson args "${2-{\}}" \
 		'{id: 1, cmd: $cmd, args: $args}' |
-		timeout 30 socat -t 25 - "UNIX-CONNECT:$control"
+		timeout $((40 * PACE)) socat -t $((40 * PACE)) - \
+			"UNIX-CONNECT:$control"
 }
 
 # shell_open SECONDS: COM3 of a debug image answers with a prompt.
@@ -125,11 +126,13 @@ counters() { jq -c '.host.disks[0].nvme' "$1"; }
 # --control $control --vtl2-vsock-path $vsock.
 stats_to() {
 	echo '{"id":1,"cmd":"stats"}' |
-		timeout 5 socat -t 2 - "UNIX-CONNECT:$control" >"$1" ||
+		timeout $((5 * PACE)) socat -t $((5 * PACE)) - \
+			"UNIX-CONNECT:$control" >"$1" ||
 		fail "no answer on the control socket"
 	jq -e '.ok' "$1" >/dev/null || fail "stats: $(head -c 200 "$1")"
 	printf 'CONNECT 5\n{"path":"","depth":8}\n' |
-		timeout 10 socat -t 5 - "UNIX-CONNECT:$vsock" |
+		timeout $((10 * PACE)) socat -t $((5 * PACE)) - \
+			"UNIX-CONNECT:$vsock" |
 		tail -n +2 >>"$1" || fail "no answer on the vsock"
 	jq -es '.[1].partition' "$1" >/dev/null ||
 		fail "inspect: $(sed 1d "$1" | head -c 200)"

@@ -2,7 +2,8 @@
 #
 # A synthetic NIC, used by Debian's hv_netvsc. On the command line, beside what
 # net_lib.sh says: `job=all', or `job=quick' (DHCP and a transfer), `pings=N',
-# `rounds=N' reloads of the driver, `flows=N'.
+# `rounds=N' reloads of the driver, `flows=N'; `times=N' transfers more, and
+# `downs=N' times down and up, in which the queues are made anew.
 set -u
 prefix=net
 . /lib/net.sh
@@ -105,6 +106,20 @@ if [ "$(value job)" = all ]; then
 	tell "$round reloads"
 	[ "$(value wait)" != 1 ] || wait_for /tmp/never 4 || true
 fi
+round=0
+while [ $round -lt "0$(value times)" ]; do
+	round=$((round + 1))
+	transfer >/dev/null
+	[ $((round % 4)) != 0 ] || tell "transfer $round"
+done
+round=0
+while [ $round -lt "0$(value downs)" ]; do
+	round=$((round + 1))
+	ip link set eth0 down || fail "round $round: down: $?"
+	up
+	[ $((round % 50)) != 0 ] || { reaches; tell "down $round"; }
+done
+[ $round = 0 ] || works 'downs'
 tell "counters rx $(cat /sys/class/net/eth0/statistics/rx_packets)" \
 	"tx $(cat /sys/class/net/eth0/statistics/tx_packets)"
 tell done

@@ -6,6 +6,8 @@
 # `pace=N' times as long waits.
 
 host=10.0.2.2
+# Where to and by which NIC, in socat's words.
+to=TCP:$host via=
 
 value() { sed -n "s/.*\\b$1=\\([^ ]*\\).*/\\1/p" /proc/cmdline; }
 
@@ -50,7 +52,7 @@ reaches() {
 # fetch BYTES: to stdout, the first of them. Not by nc: that closes its side at
 # once, and sends what fits into a page.
 fetch() {
-	socat -u -b 65536 "TCP:$host:$port" - 2>/dev/null | head -c "$1"
+	socat -u -b 65536 "$to:$port$via" - 2>/dev/null | head -c "$1"
 }
 
 # The whole of it there and back.
@@ -62,7 +64,7 @@ transfer() {
 	[ "$said" = "$sum" ] ||
 		fail "$(stat -c %s /tmp/data) bytes came, sum $said"
 	said=$(socat -t $((60 * pace)) -b 65536 - \
-		"TCP:$host:$((port + 1))" </tmp/data)
+		"$to:$((port + 1))$via" </tmp/data)
 	[ "$said" = good ] || fail "sent: $said"
 	tell "$bytes bytes each way"
 }
@@ -83,16 +85,28 @@ spread() {
 	ethtool -S eth0 | sed -n "s/^ *${1%%\**}[0-9]*${1#*\*}: //p" | xargs
 }
 
-# flows N QUEUES: so many connections at once; two queues get some of each.
-flows() {
-	local before after n=0 i
+# at_once N: so many connections, each with 64 KiB from there.
+at_once() {
+	local n=0
 
-	before=$(spread "$2")
 	while [ $n -lt "$1" ]; do
 		n=$((n + 1))
 		fetch 65536 >/tmp/flow.$n &
 	done
 	wait
+	while [ $n -gt 0 ]; do
+		[ "$(stat -c %s /tmp/flow.$n)" = 65536 ] ||
+			fail "connection $n: $(stat -c %s /tmp/flow.$n) bytes"
+		n=$((n - 1))
+	done
+}
+
+# flows N QUEUES: so many connections at once; two queues get some of each.
+flows() {
+	local before after i
+
+	before=$(spread "$2")
+	at_once "$1"
 	after=$(spread "$2")
 	for i in 1 2; do
 		[ "$(echo "$after" | cut -d ' ' -f $i)" -gt \

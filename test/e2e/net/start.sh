@@ -6,6 +6,7 @@
 
 guest_kernel=$(test/guest/kernel guest) || exit 1
 guest_initrd=build/guest/net.cpio
+vps=2
 mkdir -p build/guest
 test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
 	--add "$(command -v socat):/usr/bin/socat" \
@@ -37,7 +38,7 @@ net_start() {
 	# shellcheck disable=SC2034 # the cases read them
 	com1=$case_dir/com1 stats=$case_dir/stats
 	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
-	vmm_limit=240 vmm_start --igvm "$igvm" -m 1GB -p 2 \
+	vmm_limit=${vmm_limit:-240} vmm_start --igvm "$igvm" -m 1GB -p "$vps" \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" --vtl0-append "$append" \
 		--vmbus-com1-serial "file=$com1" --stats "$stats" \

@@ -20,15 +20,10 @@ services_start() {
 		--control "$control" --vmbus-redirect "${@:2}"
 }
 
-# ask COMMAND ARGS: the answer's `ok' is in $answer.
-ask() {
-	local line="{\"id\":1,\"cmd\":\"$1\",\"args\":{$2}}"
-
-	echo "$line" | timeout $((40 * PACE)) socat -t 40 - \
-		"UNIX-CONNECT:$control" >"$case_dir/answer" ||
-		fail "$1: no answer"
-	answer=$(jq -ce '.ok' "$case_dir/answer") ||
-		fail "$1: $(cat "$case_dir/answer")"
+# asked COMMAND ARGS: the answer's `ok' is in $answer.
+asked() {
+	control "$1" "{$2}"
+	answer=$(jq -c .ok "$case_dir/answer")
 }
 
 # ready SERVICE: until its versions are agreed on.
@@ -36,7 +31,7 @@ ready() {
 	local i
 
 	for ((i = 0; i < 20 * PACE; i++)); do
-		ask inspect "\"path\":\"ic/$1\""
+		asked inspect "\"path\":\"ic/$1\""
 		! jq -e '.state == "ready"' <<<"$answer" >/dev/null || return 0
 		sleep 1
 	done
@@ -70,22 +65,22 @@ case_services() {
 	expect '^services: clock' 90 "$com1"
 	ready time
 	follows 0
-	ask time '"offset":3600'
+	asked time '"offset":3600'
 	follows 3600
 	ready kvp
-	ask kvp-get '"key":"OSName"'
+	asked kvp-get '"key":"OSName"'
 	note "OSName: $answer"
 	jq -e '.value | test("Debian")' <<<"$answer" >/dev/null ||
 		fail "OSName: $answer"
-	ask kvp-get '"key":"OSBuildNumber"'
+	asked kvp-get '"key":"OSBuildNumber"'
 	note "OSBuildNumber: $answer"
 	ready heartbeat
-	ask inspect '"path":"ic/heartbeat"'
+	asked inspect '"path":"ic/heartbeat"'
 	jq -e '.heart == "beats" and .losses == 0' <<<"$answer" >/dev/null ||
 		fail "heartbeat: $answer"
 	ready shutdown
 	began=$SECONDS
-	ask shutdown ''
+	asked shutdown ''
 	vmm_end 0 30
 	note "powered off $((SECONDS - began)) s after it was asked"
 	says "$com1" '^services: asked to shut down'
@@ -108,7 +103,7 @@ case_heartbeat() {
 	expect '^services: drivers are there' 90 "$com1"
 	ready heartbeat
 	for ((i = 0; i < 20 * PACE; i++)); do
-		ask inspect '"path":"ic/heartbeat"'
+		asked inspect '"path":"ic/heartbeat"'
 		! jq -e '.beats > 1' <<<"$answer" >/dev/null || break
 		sleep 1
 	done
@@ -117,11 +112,11 @@ case_heartbeat() {
 	echo >&"$keys"
 	expect '^services: halting' 20 "$com1"
 	expect '^vmm: heartbeat lost' 30 "$vmm_log"
-	ask inspect '"path":"ic/heartbeat"'
+	asked inspect '"path":"ic/heartbeat"'
 	jq -e '.heart == "lost" and .losses == 1' <<<"$answer" >/dev/null ||
 		fail "heartbeat: $answer"
 	says "$vmm_log" '^vmm: heartbeat lost' 1
-	ask quit ''
+	asked quit ''
 	vmm_end 0 20
 }
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# Figures, printed: what a frame of a burst costs in doorbells, signals, switches
+# and system calls, from a NIC of the guest to another one.
+. test/e2e/lib.sh
+. test/e2e/net/start.sh
+for_flavour debug
+
+guest_initrd=build/guest/net_matrix.cpio
+
+# per_frame BEFORE AFTER: the differences for each frame that was sent or
+# received, of both NICs.
+per_frame() {
+	jq -rs 'def nics: [.vmbus.channels[] | .mana? // empty];
+		def frames: [nics[] | .tx_frames + .rx_frames] | add;
+		def calls: [.[] | .syscalls? // 0] | add;
+		def vps(f): [.ok.machine.vps[] | f] | add;
+		((.[3] | frames) - (.[1] | frames)) as $n |
+		def mine(f): ((.[3] | f) - (.[1] | f)) / $n * 100 | round / 100;
+		def host(f): ((.[2] | f) - (.[0] | f)) / $n * 100 | round / 100;
+		{frames: $n,
+		 doorbells: mine([nics[].doorbells] | add),
+		 signals: mine([.vmbus.channels[] | .signals_out? // 0] | add),
+		 entries: host(vps(.entries_intercept + .entries_interrupt)),
+		 syscalls: mine(calls),
+		 bounced: mine([nics[].bounced_bytes] | add)}' "$1" "$2"
+}
+
+case_bursts() {
+	test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
+		--add "$(command -v socat):/usr/bin/socat" \
+		--add test/guest/net_lib.sh:/lib/net.sh test/guest/net_matrix.sh
+	server_start $((64 << 10))
+	net_start "job=counts" --net uh:pair --net uh:pair
+	expect '^net: counts waits' 90 "$com1"
+	stats_to "$case_dir/before"
+	expect '^net: counts done' 60 "$com1"
+	stats_to "$case_dir/after"
+	vmm_end 0 60
+	server_stop
+	says "$com1" '^guest-exit: 0'
+	per_frame "$case_dir/before" "$case_dir/after" >"$case_dir/figures"
+	# 4 MiB in frames of 1448 bytes, sent once and received once.
+	jq -e '.frames >= 2 * 2896 and .bounced < 70' "$case_dir/figures" \
+		>/dev/null || fail "$(jq -c . "$case_dir/figures")"
+	counted '.data_outside == 0 and .bad_access == 0 and .bad_wqes == 0'
+}
+
+run_cases 'bursts: what a frame costs'
+note "a frame of a burst: $(jq -c . "build/log/$area/bursts/figures" \
+	2>/dev/null)"
