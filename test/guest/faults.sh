@@ -34,6 +34,14 @@ alive_says() {
 	: >/tmp/alive
 }
 
+# reads DEVICE DEPTH SECONDS: 4 KiB each, from anywhere; how many there were.
+reads() {
+	fio --name=reads --filename="$1" --rw=randread --bs=4k --direct=1 \
+		--ioengine=libaio --iodepth="$2" --time_based --runtime="$3" \
+		--output-format=json | sed -n 's/.*"total_ios" : \([0-9]*\).*/\1/p' |
+		head -n 1
+}
+
 # until SECONDS COMMAND...: true within them.
 until_true() {
 	n=$(($1 * 10))
@@ -59,6 +67,11 @@ disk_of() {
 there() { [ -n "$(disk_of "$1")" ]; }
 gone() { ! there "$1"; }
 
+if grep -qw idle /proc/cmdline; then
+	until_true 60 there 0 || exit 1
+	echo "faults: idle"
+	sleep 100000
+fi
 stty -echo 2>/dev/null
 until_true 60 there 0 || exit 1
 echo "faults: ready"

@@ -28,11 +28,6 @@ round() {
 	becomes 0 good 30
 }
 
-says_nothing_lost() {
-	findings "$1" | grep -Eq 'late 0, .* lost 0, torn 0, misplaced 0, stale 0, double 0, corrupt 0' ||
-		fail "$2: $(findings "$1")"
-}
-
 # What a disk does that nobody can mend is found. Nobody trusts a checker that
 # never found anything.
 round_that_lies() {

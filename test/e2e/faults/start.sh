@@ -23,7 +23,7 @@ timeouts() {
 # faults_start ARGS...: $com1 is what the guest says; `send' goes to it.
 faults_start() {
 	# shellcheck disable=SC2034 # the cases read them
-	com1=$case_dir/com1 com3=$case_dir/com3
+	com1=$case_dir/com1${boot-} com3=$case_dir/com3${boot-}
 	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
 	vmm_limit=${faults_limit:-400} console_start "$com1" --igvm "$igvm" \
 		-m 512MB -p 2 -c "loglevel=7 ${vtl2_append-$(timeouts \
@@ -85,6 +85,11 @@ becomes() {
 		sleep 1
 	done
 	fail "LUN $1 is \`$(state "$1")', not $2, after $3 s"
+}
+
+says_nothing_lost() {
+	findings "$1" | grep -Eq 'late 0, .* lost 0, torn 0, misplaced 0, stale 0, double 0, corrupt 0' ||
+		fail "$2: $(findings "$1")"
 }
 
 # The last line of the run LABEL of stamped: findings.
