@@ -27,10 +27,11 @@ alive() {
 }
 
 alive_says() {
-	awk '{ t = $1 * 100; if (NR > 1 && t - last > gap) gap = t - last
+	awk '{ t = $1 * 100
+		if (NR > 1 && t - last > gap) { gap = t - last; at = $1 }
 		last = t; bad += $2 == "bad" }
-		END { printf "faults: alive runs %d gap %d bad %d\n",
-			NR, gap, bad }' /tmp/alive
+		END { printf "faults: alive runs %d gap %d bad %d until %s\n",
+			NR, gap, bad, at }' /tmp/alive
 	: >/tmp/alive
 }
 
