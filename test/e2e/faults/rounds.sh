@@ -12,7 +12,8 @@ round_deadline=60
 # ended within its deadline, with STATUS (0, or `any' where a disk may say that
 # it cannot); guest, daemon and the other controller work on.
 round() {
-	local name=$1 members=$2 status=$3 before after label=round-$1 more=''
+	local name=$1 members=$2 status=$3 before after more=''
+	local label=round-$rounds
 
 	[ "$status" = 0 ] || more=-e
 	before=$(model 0 faults)
@@ -26,6 +27,8 @@ round() {
 	echo "$name: met $((after - before)) times; $(findings "$label")" \
 		>>"$case_dir/figures"
 	becomes 0 good 30
+	rounds=$((rounds + 1))
+	says_alive "$name"
 }
 
 # What a disk does that nobody can mend is found. Nobody trusts a checker that
@@ -41,19 +44,19 @@ round_that_lies() {
 	echo "lie: $(findings lie)" >>"$case_dir/figures"
 }
 
-# The other controller worked all the time.
+# says_alive NAME: the other controller worked all the time.
 says_alive() {
-	local runs gap bad
+	local runs gap bad until
 
-	guest alive 30 alive_says
-	read -r runs gap bad < <(tr -d '\r' <"$com1" | sed -n \
-		's/^faults: alive runs \([0-9]*\) gap \([0-9]*\) bad \([0-9]*\)$/\1 \2 \3/p' |
-		tail -n 1)
-	echo "the other controller: $runs verified runs, $bad bad," \
-		"$((gap / 100)).$(printf %02d $((gap % 100))) s between two at most" \
-		>>"$case_dir/figures"
-	[ "$bad" = 0 ] && [ "$runs" -gt 3 ] && [ "$gap" -le $((200 * PACE)) ] ||
-		fail "the other controller: $runs runs, $bad bad, gap $gap"
+	guest "alive-$1-$rounds" 30 alive_says
+	read -r runs gap bad until < <(tr -d '\r' <"$com1" | awk \
+		'/^faults: alive runs / { said = $4 " " $6 " " $8 " " $10 }
+		END { print said }')
+	echo "$1: the other controller: $runs verified runs, $bad bad," \
+		"$((gap / 100)).$(printf %02d $((gap % 100))) s between two at" \
+		"most, until $until" >>"$case_dir/figures"
+	[ "$bad" = 0 ] && [ "$runs" -gt 1 ] && [ "$gap" -le $((200 * PACE)) ] ||
+		fail "$1: the other controller: $runs runs, $bad bad, gap $gap"
 }
 
 # all_rounds ROUND...: `NAME|MEMBERS|STATUS' each.
@@ -70,12 +73,12 @@ all_rounds() {
 	[ "$(tree '[.. | .deadline_ms? // empty] | unique | .[0]')" = \
 		$((nvme_timeout * 1000)) ] ||
 		fail "VTL2's kernel does not have timeouts of $nvme_timeout s"
+	rounds=0
 	guest start 20 'alive $(disk_of 1)'
 	for each; do
 		IFS='|' read -r name members status <<<"$each"
 		round "$name" "$members" "$status"
 	done
-	says_alive
 	guest stop 20 'rm /tmp/alive'
 	round_that_lies
 	faults_end
