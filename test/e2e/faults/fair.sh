@@ -17,17 +17,17 @@ fair() {
 
 	vtl2_append='' faults_start --disk mem:32M,uh-nvme --disk mem:32M,uh-nvme
 	for n in $(seq "$1"); do
-		stats_to "$case_dir/at-begin"
+		stats_to "$case_dir/at-begin.$n"
 		alone=$(reads_of_1 "alone-$n")
-		stats_to "$case_dir/at-alone"
+		stats_to "$case_dir/at-alone.$n"
 		before=$(model 0 faults)
 		fault 0 delay ',"opcode":2,"count":0,"delay_ms":10000'
 		guest "slow-$n" 10 \
 			"reads \$(disk_of 0) 256 2 >/tmp/slow 2>&1 &"
 		until_stuck "$before"
-		stats_to "$case_dir/at-stuck"
+		stats_to "$case_dir/at-stuck.$n"
 		beside=$(reads_of_1 "beside-$n")
-		stats_to "$case_dir/at-beside"
+		stats_to "$case_dir/at-beside.$n"
 		fault 0 none
 		guest "quiet-$n" 60 wait
 		echo "$alone $beside" >>"$case_dir/counts"
