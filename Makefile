@@ -292,11 +292,11 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all build/guest/tiny $(patsubst %,build/host/%,$(host_programs))
+e2e: all build/guest/tiny build/guest/stamped $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:
 	@MAKE="$(MAKE)" test/check/test
-soak: all $(patsubst %,build/host/%,$(host_programs))
+soak: all build/guest/tiny build/guest/stamped $(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/soak/run,test/soak/run $(T))
 bench: $(if $(filter native,$(T)),build/host/bench_native,all build/guest/tiny \
 	build/host/instructions.so build/host/mark $(patsubst \

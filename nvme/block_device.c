@@ -336,6 +336,8 @@ static int wait_for(struct block_device *dev,
 	const char *missing;
 
 	while ((missing = look(dev, config))) {
+		if (!config->wait_ms)
+			return -ETIMEDOUT;
 		if (reactor_now() >= deadline) {
 			log_err("disk %s, lun %u: %s after %u ms",
 				config_name(config, guid), config->lun,

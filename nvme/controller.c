@@ -13,11 +13,14 @@
  *	            nvmeNnM/			a namespace: nsid, queue/
  *	/dev/ngNnM				its generic device
  *
- * M counts namespaces as they are found; the identifier is in `nsid`.
+ * M counts namespaces as they are found; the identifier is in `nsid`. A disk that
+ * was lost is looked for among all controllers (/sys/class/nvme), by `nguid`,
+ * `eui` or the controller's `serial`.
  *
  * Nothing here waits and nothing is kept: the caller looks again until its
  * deadline. What is not there is -ENOENT and not logged.
  */
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <pv/disk.h>
 #include <pv/sysfs.h>
 
 #include "controller.h"
@@ -70,6 +74,106 @@ int controller_namespace(const char *path, uint32_t nsid, char *name)
 		strcpy(name, entry->d_name);
 		err = 0;
 	}
+	closedir(dir);
+	return err;
+}
+
+/* Are these the bytes that a file of sysfs shows in hexadecimal, whatever
+ * stands between them? */
+static bool shows(const char *path, const char *file, const uint8_t *bytes,
+		  size_t n)
+{
+	char text[64], byte[3] = "";
+	size_t i = 0;
+
+	if (sysfs_text(path, file, text, sizeof(text)))
+		return false;
+	for (const char *at = text; *at; at++) {
+		if (!isxdigit((unsigned char)*at))
+			continue;
+		if (!isxdigit((unsigned char)at[1]) || i == n)
+			return false;
+		byte[0] = *at++;
+		byte[1] = *at;
+		if (strtoul(byte, NULL, 16) != bytes[i++])
+			return false;
+	}
+	return i == n;
+}
+
+static bool same_serial(const char *controller, const char *serial)
+{
+	char text[32];
+	size_t len;
+
+	if (sysfs_text(controller, "serial", text, sizeof(text)))
+		return false;
+	for (len = strlen(text); len && text[len - 1] == ' ';)
+		text[--len] = '\0';
+	return *text && !strcmp(text, serial);
+}
+
+static bool is_like(const char *controller, const char *path,
+		    const struct disk_info *like, uint32_t old, uint64_t nsid)
+{
+	static const uint8_t none[16];
+
+	if (memcmp(like->nguid, none, sizeof(like->nguid)))
+		return shows(path, "nguid", like->nguid, sizeof(like->nguid));
+	if (memcmp(like->eui64, none, sizeof(like->eui64)))
+		return shows(path, "eui", like->eui64, sizeof(like->eui64));
+	return nsid == old && same_serial(controller, like->serial);
+}
+
+/* One that is like it, of one controller. */
+static int find_like(const char *controller, const struct disk_info *like,
+		     uint32_t *nsid, char *name)
+{
+	DIR *dir = controller_is_live(controller) ? opendir(controller) : NULL;
+	struct dirent *entry;
+	int err = -ENOENT;
+
+	if (!dir)
+		return err;
+	while (err && (entry = readdir(dir))) {
+		char path[SYSFS_PATH_SIZE];
+		uint64_t value;
+
+		if (strncmp(entry->d_name, "nvme", 4) ||
+		    strlen(entry->d_name) >= NVME_NAME_SIZE ||
+		    snprintf(path, sizeof(path), "%s/%s", controller,
+			     entry->d_name) >= (int)sizeof(path) ||
+		    sysfs_number(path, "nsid", &value) || !value ||
+		    value > UINT32_MAX ||
+		    !is_like(controller, path, like, *nsid, value))
+			continue;
+		strcpy(name, entry->d_name);
+		*nsid = (uint32_t)value;
+		err = 0;
+	}
+	closedir(dir);
+	return err;
+}
+
+int controller_namespace_like(const char *root, const struct disk_info *like,
+			      uint32_t *nsid, char *path, char *name)
+{
+	char class[SYSFS_PATH_SIZE];
+	struct dirent *entry;
+	int err = -ENOENT;
+	DIR *dir;
+
+	if (snprintf(class, sizeof(class), "%s/sys/class/nvme", root) >=
+	    (int)sizeof(class))
+		return -ENAMETOOLONG;
+	dir = opendir(class);
+	if (!dir)
+		return err;
+	while (err && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' &&
+		    snprintf(path, SYSFS_PATH_SIZE, "%s/%s", class,
+			     entry->d_name) < SYSFS_PATH_SIZE)
+			err = find_like(path, like, nsid, name);
 	closedir(dir);
 	return err;
 }

@@ -39,6 +39,14 @@ bool controller_is_live(const char *path);
  * `name` has NVME_NAME_SIZE bytes. */
 int controller_namespace(const char *path, uint32_t nsid, char *name);
 
+struct disk_info;
+
+/* The namespace with the identifiers of `like` (nvme.h says which count), of any
+ * controller that is live: `path` and `name` as above, and its number; `nsid`
+ * is what the number was. -ENOENT: there is none. */
+int controller_namespace_like(const char *root, const struct disk_info *like,
+			      uint32_t *nsid, char *path, char *name);
+
 /* -ENOENT or -EINVAL: an attribute is missing or no number. */
 int controller_limits(const char *path, const char *name,
 		      struct queue_limits *limits);

@@ -341,12 +341,19 @@ out_free:
 /* Steps of the wait, in order; the text says what is missing. */
 static const char *look(struct namespace *ns, const struct nvme_config *config)
 {
+	if (config->like) {
+		if (controller_namespace_like("", config->like, &ns->nsid,
+					      ns->controller, ns->ring.name))
+			return "no namespace with these identifiers";
+		goto open;
+	}
 	if (controller_find("", &config->device, ns->controller))
 		return "no NVMe controller";
 	if (!controller_is_live(ns->controller))
 		return "controller is not live";
 	if (controller_namespace(ns->controller, ns->nsid, ns->ring.name))
 		return "no such namespace";
+open:
 	ns->fd = controller_open_generic("", ns->ring.name);
 	return ns->fd < 0 ? "no generic character device" : NULL;
 }
@@ -359,6 +366,8 @@ static int wait_for(struct namespace *ns, const struct nvme_config *config)
 	const char *missing;
 
 	while ((missing = look(ns, config))) {
+		if (!config->wait_ms)
+			return -ETIMEDOUT;
 		if (reactor_now() >= deadline) {
 			log_err("device %s, namespace %u: %s after %u ms",
 				guid_print(&config->device, guid), ns->nsid,

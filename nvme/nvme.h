@@ -20,11 +20,17 @@
 struct nvme_config {
 	struct guid device; /* VMBus instance of the virtual PCI device */
 	uint32_t nsid;	    /* namespace identifier, from 1 */
+	/* Not NULL: the namespace with this NGUID; without one, this EUI64;
+	 * without that, this serial number of its controller and `nsid`. On
+	 * whatever controller and under whatever number it is. */
+	const struct disk_info *like;
 	bool read_only;
 	/* Host Identifier, the same for all disks of this guest and of no
 	 * other; all zero: the disk offers no reservations. */
 	uint8_t host_id[16];
-	uint32_t wait_ms; /* for controller, namespace and device node */
+	/* For controller, namespace and device node. 0: one look, and no line
+	 * in the log when it is not there. */
+	uint32_t wait_ms;
 };
 
 struct inspect;

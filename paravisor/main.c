@@ -664,6 +664,8 @@ static int start_storage(struct daemon *d)
 		return -ENOMEM;
 	ret = storage_apply(storage, &d->settings, error);
 	if (!ret)
+		ret = storage_keep_looking(storage);
+	if (!ret)
 		atomic_store(&d->storage, storage);
 	return ret;
 }

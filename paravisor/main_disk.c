@@ -109,12 +109,23 @@ static uint32_t ms_left(const struct main_disk_config *config)
 		       (uint32_t)((config->deadline - now) / NS_PER_MS) : 0;
 }
 
+/* Is it the disk that was lost? Its size may be another. */
+static bool same_disk(const struct disk_info *a, const struct disk_info *b)
+{
+	return a->block_size == b->block_size &&
+	       !memcmp(a->nguid, b->nguid, sizeof(a->nguid)) &&
+	       !memcmp(a->eui64, b->eui64, sizeof(a->eui64)) &&
+	       !strcmp(a->serial, b->serial);
+}
+
 static int open_nvme(const struct main_disk_config *config,
-		     const struct settings_device *device, struct disk **disk)
+		     const struct settings_device *device,
+		     const struct disk_info *like, struct disk **disk)
 {
 	struct nvme_config nvme = {
 		.device = device->device,
 		.nsid = device->unit,
+		.like = like,
 		.read_only = config->lun->read_only || config->lun->dvd,
 		.wait_ms = ms_left(config),
 	};
@@ -167,13 +178,21 @@ static int open_device(const struct main_disk_config *config, unsigned int i,
 {
 	const struct settings_device *device =
 		&config->settings->device[config->lun->first_device + i];
+	const struct disk_info *like = config->like ? &config->like[i] : NULL;
+	struct disk_info info;
 	int err = device->kind == SETTINGS_NVME ?
-			  open_nvme(config, device, opened) :
+			  open_nvme(config, device, like, opened) :
 			  open_scsi(config, device, opened);
 
 	if (err)
 		return err;
-	err = self_test(config, *opened);
+	(*opened)->ops->info(*opened, &info);
+	if (like && !same_disk(like, &info))
+		err = -ENODEV;
+	if (!err)
+		err = self_test(config, *opened);
+	if (!err && config->opened)
+		config->opened[i] = info;
 	if (err)
 		(*opened)->ops->close(*opened);
 	return err;

@@ -23,7 +23,15 @@ struct main_disk_config {
 	struct guest_memory *memory;
 	struct reactor *reactor; /* of the self-test, and of events */
 	uint64_t spare_gpa;	 /* a page of VTL0's RAM, for the self-test */
-	uint64_t deadline;	 /* reactor_now(), for devices to be there */
+	/* reactor_now(), for devices to be there. 0: one look, and no line in
+	 * the log when one is not. */
+	uint64_t deadline;
+	/* Of as many as the LUN has devices. Not NULL: disks that were lost; those
+	 * with the same identifiers are opened, under whatever number they are,
+	 * and no others. */
+	const struct disk_info *like;
+	/* The same; what was opened. May be NULL. */
+	struct disk_info *opened;
 	void (*event)(struct disk *disk, enum disk_event event);
 };
 

@@ -17,14 +17,22 @@
  *	           is offered; disks are closed when the guest let go of them
  *	           (relay/storvsp_retire.c: units go before their controller)
  *
+ * A disk that is lost (its device is gone) is looked for once a second, by the
+ * identifiers of its devices and not by their number, which may be another when
+ * they are back. Then its unit, which the guest has seen go, comes anew:
+ *
+ *	good --DISK_LOST--> degraded --storage_look() finds them--> good
+ *
  * A controller that stays only in name is taken away, and its successor, which
  * has the same instance, is offered when it is gone.
  *
- * Threads: storage_apply() is called by one thread at a time; objects belong
- * to it until they are committed and to the server's reactor after. Events of
- * disks come on that reactor, too.
+ * Threads: storage_apply() and storage_look() exclude each other; objects belong
+ * to their thread until they are committed and to the server's reactor after.
+ * Events of disks come on that reactor, too. What is committed goes only by a
+ * change, so that a look may hold on to it.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -49,6 +57,9 @@ LOG_MODULE("storage");
  * part of it to let go of its units. */
 #define SUCCESSOR_WAIT_SECONDS (5 + STORVSP_RETIRE_NS / 1000000000)
 
+/* For a disk that is lost. */
+#define LOOK_EVERY_SECONDS 1
+
 struct controller;
 
 /* A LUN in force, or about to be. */
@@ -56,6 +67,8 @@ struct unit {
 	struct controller *controller;
 	struct settings_lun settings;
 	struct disk *disk; /* NULL: none, an empty DVD drive */
+	bool lost;	   /* the reactor's */
+	struct disk_info device[]; /* what it was opened as */
 };
 
 struct controller {
@@ -73,6 +86,8 @@ struct storage {
 	struct settings *settings;	/* in force */
 	struct controller *controllers; /* in force */
 	sem_t successors;		/* posted for each that was offered */
+	pthread_mutex_t lock;		/* of apply and look */
+	sem_t lost;			/* posted for each disk that is lost */
 	struct inspect_entry events;
 };
 
@@ -91,6 +106,16 @@ struct change {
 };
 
 /* ---- objects ---- */
+
+static struct unit *unit_alloc(const struct settings_lun *lun)
+{
+	struct unit *unit = calloc(1, sizeof(*unit) +
+				   lun->nr_devices * sizeof(unit->device[0]));
+
+	if (unit)
+		unit->settings = *lun;
+	return unit;
+}
 
 static void unit_free(struct unit *unit)
 {
@@ -198,6 +223,7 @@ static void disk_event(struct disk *disk, enum disk_event event);
 static struct unit *open_unit(struct change *change, unsigned int c,
 			      const struct settings_lun *lun)
 {
+	struct unit *unit = unit_alloc(lun);
 	const struct main_disk_config config = {
 		.settings = change->settings,
 		.lun = lun,
@@ -205,12 +231,12 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 		.reactor = change->storage->config.reactor,
 		.spare_gpa = change->storage->config.spare_gpa,
 		.deadline = change->deadline,
+		.opened = unit ? unit->device : NULL,
 		.event = disk_event,
 	};
 	char why[SETTINGS_ERROR_SIZE] = "";
 	struct scsi_lun_config scsi;
 	struct scsi_lun scratch;
-	struct unit *unit = calloc(1, sizeof(*unit));
 	int err;
 
 	if (!unit) {
@@ -218,7 +244,6 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 					": out of memory");
 		return NULL;
 	}
-	unit->settings = *lun;
 	err = main_disk_open(&config, unit, &unit->disk, why);
 	if (!err) {
 		lun_config(unit, &scsi);
@@ -349,6 +374,23 @@ static int offer(struct controller *c)
 	return err;
 }
 
+static void degrade(struct controller *c, struct unit *unit)
+{
+	log_warn("controller %u, LUN %u: degraded: its disk is gone; it is "
+		 "looked for by its identifiers", c->order, unit->settings.lun);
+	storvsp_lun_lost(c->storvsp, unit->settings.lun);
+	sem_post(&c->storage->lost);
+}
+
+/* From now on its disk's events are the unit's; was there one already? */
+static void take_unit(struct controller *c, struct unit *unit)
+{
+	unit->controller = c;
+	c->unit[unit->settings.lun] = unit;
+	if (unit->lost)
+		degrade(c, unit);
+}
+
 /* Offers it and takes it into force, or frees it. */
 static int start_controller(struct storage *s, struct controller *c)
 {
@@ -361,6 +403,9 @@ static int start_controller(struct storage *s, struct controller *c)
 	}
 	c->next = s->controllers;
 	s->controllers = c;
+	for (unsigned int i = 0; i < SETTINGS_MAX_LUNS; i++)
+		if (c->unit[i])
+			take_unit(c, c->unit[i]);
 	return 0;
 }
 
@@ -415,9 +460,7 @@ static void add_units(struct change *change, unsigned int c)
 		lun_config(unit, &config);
 		err = storvsp_add_lun(kept->storvsp, &config);
 		if (!err) {
-			/* From now on its disk's events are the unit's. */
-			unit->controller = kept;
-			kept->unit[i] = unit;
+			take_unit(kept, unit);
 			continue;
 		}
 		/* Was checked: there is no memory. */
@@ -532,7 +575,9 @@ static void disk_event(struct disk *disk, enum disk_event event)
 	struct unit *unit = disk->owner;
 	struct controller *c = unit->controller;
 
-	/* Not committed yet: what is offered later knows. */
+	if (event == DISK_LOST)
+		unit->lost = true;
+	/* Not committed yet: take_unit() will see. */
 	if (!c || !c->storvsp)
 		return;
 	switch (event) {
@@ -540,9 +585,132 @@ static void disk_event(struct disk *disk, enum disk_event event)
 		storvsp_lun_changed(c->storvsp, unit->settings.lun);
 		break;
 	case DISK_LOST:
-		storvsp_lun_lost(c->storvsp, unit->settings.lun);
+		degrade(c, unit);
 		break;
 	}
+}
+
+/* ---- disks that come back ---- */
+
+struct look {
+	struct storage *storage;
+	unsigned int n; /* which of those that are lost */
+	struct unit *lost, *found;
+};
+
+static void find_lost(void *arg)
+{
+	struct look *look = arg;
+	unsigned int n = look->n;
+
+	look->lost = NULL;
+	for (struct controller *c = look->storage->controllers; c; c = c->next)
+		for (unsigned int i = 0; i < SETTINGS_MAX_LUNS; i++)
+			if (c->unit[i] && c->unit[i]->lost && !n--) {
+				look->lost = c->unit[i];
+				return;
+			}
+}
+
+/* To the guest it is a unit that comes: the other one has gone. */
+static void put_back(void *arg)
+{
+	struct look *look = arg;
+	struct controller *c = look->lost->controller;
+	uint8_t number = look->lost->settings.lun;
+	struct scsi_lun_config config;
+	int err;
+
+	c->unit[number] = NULL;
+	storvsp_remove_lun(c->storvsp, number, unit_gone, look->lost);
+	lun_config(look->found, &config);
+	err = storvsp_add_lun(c->storvsp, &config);
+	if (err) {
+		log_err("controller %u, LUN %u: its disk is back: %s", c->order,
+			number, strerror(-err));
+		unit_free(look->found);
+		return;
+	}
+	log_warn("controller %u, LUN %u: not degraded any more: its disk is "
+		 "back", c->order, number);
+	take_unit(c, look->found);
+}
+
+/* True: it is there again. */
+static bool look_for(struct look *look)
+{
+	struct storage *s = look->storage;
+	const struct unit *lost = look->lost;
+	struct unit *unit = unit_alloc(&lost->settings);
+	const struct main_disk_config config = {
+		.settings = s->settings,
+		.lun = &lost->settings,
+		.memory = s->config.memory,
+		.reactor = s->config.reactor,
+		.spare_gpa = s->config.spare_gpa,
+		.like = lost->device,
+		.opened = unit ? unit->device : NULL,
+		.event = disk_event,
+	};
+	char why[SETTINGS_ERROR_SIZE] = "";
+	struct scsi_lun_config scsi;
+	struct scsi_lun scratch;
+
+	if (!unit)
+		return false;
+	if (main_disk_open(&config, unit, &unit->disk, why)) {
+		unit_free(unit);
+		return false;
+	}
+	lun_config(unit, &scsi);
+	if (scsi_lun_init(&scratch, &scsi)) {
+		unit_free(unit);
+		return false;
+	}
+	look->found = unit;
+	reactor_run(s->config.reactor, put_back, look);
+	return true;
+}
+
+bool storage_look(struct storage *s)
+{
+	struct look look = { .storage = s };
+
+	pthread_mutex_lock(&s->lock);
+	for (;;) {
+		reactor_run(s->config.reactor, find_lost, &look);
+		if (!look.lost)
+			break;
+		if (!look_for(&look))
+			look.n++;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return look.n;
+}
+
+static void *look_thread(void *arg)
+{
+	const struct timespec pause = { .tv_sec = LOOK_EVERY_SECONDS };
+	struct storage *s = arg;
+
+	for (;;) {
+		while (sem_wait(&s->lost))
+			;
+		do
+			nanosleep(&pause, NULL);
+		while (storage_look(s));
+	}
+	return NULL;
+}
+
+int storage_keep_looking(struct storage *s)
+{
+	pthread_t thread;
+	int ret = -pthread_create(&thread, NULL, look_thread, s);
+
+	if (!ret)
+		pthread_detach(thread);
+	return ret;
 }
 
 /* ---- the whole ---- */
@@ -560,6 +728,7 @@ int storage_apply(struct storage *s, const struct settings *settings,
 	change->storage = s;
 	change->settings = settings;
 	change->error = error;
+	pthread_mutex_lock(&s->lock);
 	change->deadline = reactor_now() + MAIN_DISK_WAIT_NS;
 	/* A post that came too late for the last change. */
 	while (!sem_trywait(&s->successors))
@@ -578,6 +747,7 @@ int storage_apply(struct storage *s, const struct settings *settings,
 	else
 		ret = wait_successors(change);
 out:
+	pthread_mutex_unlock(&s->lock);
 	free(change);
 	return ret;
 }
@@ -590,6 +760,8 @@ struct storage *storage_create(const struct storage_config *config)
 		return NULL;
 	s->config = *config;
 	sem_init(&s->successors, 0, 0);
+	sem_init(&s->lost, 0, 0);
+	pthread_mutex_init(&s->lock, NULL);
 	s->settings = calloc(1, sizeof(*s->settings));
 	if (!s->settings) {
 		free(s);

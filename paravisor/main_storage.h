@@ -6,6 +6,7 @@
 #ifndef MAIN_STORAGE_H
 #define MAIN_STORAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <pv/guest_memory.h>
@@ -38,9 +39,17 @@ struct storage *storage_create(const struct storage_config *config);
  * in the log. One exception, -EINPROGRESS: all holds but for controllers whose
  * commands do not end; these follow when they do.
  *
- * Waits for devices, so on a thread of its own, one at a time.
+ * Waits for devices, so on a thread of its own.
  */
 int storage_apply(struct storage *storage, const struct settings *settings,
 		  char *error);
+
+/*
+ * Looks once for each disk that is lost, and brings back the unit of one that is
+ * there again. True: some still are not. Waits for devices that are.
+ */
+bool storage_look(struct storage *storage);
+/* A thread that does so each second while there is one. 0 or -errno. */
+int storage_keep_looking(struct storage *storage);
 
 #endif

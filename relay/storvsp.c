@@ -238,10 +238,11 @@ static void inspect_channel(const struct storvsp_channel *ch,
 static void inspect_lun(const struct storvsp_lun *unit, struct inspect *out)
 {
 	const struct scsi_lun *lun = &unit->scsi;
-	bool degraded = atomic_load(&unit->stalled);
+	bool lost = atomic_load(&lun->lost);
 
-	inspect_text(out, "state", atomic_load(&lun->lost) ? "lost" :
-				   degraded ? "degraded" : "good");
+	inspect_text(out, "state", lost || atomic_load(&unit->stalled) ?
+			     "degraded" : "good");
+	inspect_bool(out, "lost", lost);
 	inspect_u64(out, "degradations", atomic_load(&unit->degradations));
 	inspect_u64(out, "blocks", atomic_load(&lun->blocks));
 	inspect_u64(out, "block_size", lun->block_size);

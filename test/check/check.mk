@@ -126,6 +126,12 @@ build/check/paths.ok: test/check/paths paravisor/inspect.list \
 		$(paravisor_sources)
 	$(call step,PATHS,$^ && touch $@)
 
+# --- Waits: each has its deadline in a table ----------------------------------
+
+build/check/waits.ok: test/check/waits paravisor/waits.list \
+		$(paravisor_sources)
+	$(call step,WAITS,$^ && touch $@)
+
 # --- The control socket of vmm: its schema says what it does -------------------
 
 build/check/control_schema.ok: test/check/control_schema \
@@ -145,7 +151,7 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach t,$(unit_tests),build/check/unit/$(notdir $(t:.c=)).ok:/) \
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
-	build/check/rules.ok:/ build/check/paths.ok:/ \
+	build/check/rules.ok:/ build/check/paths.ok:/ build/check/waits.ok:/ \
 	build/check/control_schema.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 

@@ -10,13 +10,15 @@
  *	-s SEED		the same operations and stamps for the same seed (1)
  *	-d SECONDS	within which every operation has to end (120)
  *	-e		operations may fail
+ *	-f		each write is durable when it ends (FUA), and nothing is
+ *			flushed
  *	-v DURABLE	after a loss of power: writes nothing, and verifies that
  *			all is there that was written before operation DURABLE,
  *			and none but what a run with the same options wrote
  *
  * Which operations there are depends on nothing but the options, so a run that
  * was cut off can be verified from what it said last: "stamped: durable N",
- * after each flush that the disk acknowledged.
+ * after each flush that the disk acknowledged; with -f as often, without one.
  *
  * Status: 0, or 1: something was found, or was late, or failed without -e;
  * 2: usage, or the device cannot be used.
@@ -36,7 +38,7 @@
 
 static struct {
 	uint32_t block_size, blocks, operations, seed, deadline_s, durable;
-	bool may_fail, verify;
+	bool may_fail, fua, verify;
 } option = { .block_size = 4096, .blocks = 1024, .operations = 10000,
 	     .seed = 1, .deadline_s = 120 };
 
@@ -141,7 +143,7 @@ static void flush(uint32_t next)
 {
 	uint64_t began = now();
 
-	if (fdatasync(fd))
+	if (!option.fua && fdatasync(fd))
 		failed++;
 	else
 		printf("stamped: durable %u\n", next);
@@ -207,7 +209,7 @@ static const char *parse(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "b:n:o:s:d:ev:")) != -1) {
+	while ((c = getopt(argc, argv, "b:n:o:s:d:efv:")) != -1) {
 		switch (c) {
 		case 'b':
 			option.block_size = number("-b", optarg, 512);
@@ -226,6 +228,9 @@ static const char *parse(int argc, char **argv)
 			break;
 		case 'e':
 			option.may_fail = true;
+			break;
+		case 'f':
+			option.fua = true;
 			break;
 		case 'v':
 			option.verify = true;
@@ -253,7 +258,8 @@ int main(int argc, char **argv)
 	size_t size = (size_t)RUN * option.block_size;
 
 	size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-	fd = open(device, O_RDWR | O_DIRECT | O_CLOEXEC);
+	fd = open(device, O_RDWR | O_DIRECT | O_CLOEXEC |
+			  (option.fua ? O_DSYNC : 0));
 	if (fd < 0) {
 		fprintf(stderr, "stamped: %s: %s\n", device, strerror(errno));
 		return 2;

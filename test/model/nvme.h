@@ -79,7 +79,8 @@ int nvme_namespace_resize(struct nvme_controller *c, uint32_t nsid,
  * commands point to; `outside` is how many of them are not wholly VTL0's RAM.
  */
 #define NVME_COUNTERS(X)                                                 \
-	X(admin) X(bad_dma) X(bytes_outside) X(bytes_read) X(bytes_written) \
+	X(admin) X(bad_dma) X(blocks_lost) X(bytes_outside) X(bytes_read) \
+	X(bytes_written)                                                 \
 	X(compares) X(discards) X(doorbells) X(errors) X(faults)          \
 	X(flushes)                                                        \
 	X(interrupts) X(pieces) X(pieces_outside) X(prp_commands)         \

@@ -80,7 +80,7 @@ enum nvme_due_kind {
 	NVME_DUE_ALIVE,
 };
 
-#define NVME_MAX_DUE 128u
+#define NVME_MAX_DUE 512u
 
 struct nvme_due {
 	enum nvme_due_kind kind;
@@ -99,6 +99,7 @@ struct nvme_fault_rule {
 struct nvme_faults {
 	atomic_bool dead; /* VPs look at it */
 	bool removed;	  /* ... and it is so until the end of all faults */
+	bool unpowered;	  /* ... and its power comes back then */
 	bool halted, shorten;
 	uint32_t storm; /* events to be told yet */
 	struct nvme_fault_rule rule[NVME_MAX_FAULTS];

@@ -95,6 +95,9 @@ static bool meet_due(struct nvme_controller *c, struct nvme_due *due)
 		nvme_set_csts(c, 0, NVME_CSTS_RDY);
 		break;
 	case NVME_DUE_ALIVE:
+		if (c->fault.unpowered)
+			nvme_power_up(c);
+		c->fault.unpowered = false;
 		atomic_store(&c->fault.dead, false);
 		break;
 	}

@@ -22,6 +22,7 @@
  */
 #include <string.h>
 
+#include "medium.h"
 #include "nvme_controller.h"
 
 enum when { ON_COMMAND, ON_ENABLE, ON_EVENT, AT_ONCE };
@@ -48,6 +49,8 @@ enum what {
 	FROZEN,	       /* halted, without a word */
 	ALL_ONES,      /* dead for a while */
 	REMOVED,       /* dead for good */
+	POWER_CUT,     /* dead for a while; volatile caches are lost, and it is
+			* as after power-up then */
 	NS_REMOVE,     /* the command's namespace is gone, an event says so */
 	/* ON_ENABLE */
 	NEVER_READY,
@@ -61,6 +64,7 @@ enum what {
 	EVENT_UNKNOWN, /* one of a type that there is not */
 	NS_CHANGE,     /* an event says so, but nothing changed */
 	NS_RETURN,     /* what NS_REMOVE took */
+	NS_ELSEWHERE,  /* the same, under the first number that is free */
 };
 
 #define DNR(status) ((status) | NVME_DNR)
@@ -96,6 +100,7 @@ static const struct row {
 	PLAIN("frozen", FROZEN),
 	LATER("all-ones", ALL_ONES, 1000),
 	PLAIN("removed", REMOVED),
+	LATER("power-cut", POWER_CUT, 1000),
 	PLAIN("ns-remove", NS_REMOVE),
 	/* Worth a retry. */
 	ANSWER("transfer-error", NVME_DATA_TRANSFER_ERROR),
@@ -127,6 +132,7 @@ static const struct row {
 	{ "event-unknown", AT_ONCE, EVENT_UNKNOWN, 0, 0, 0, 0 },
 	{ "ns-change", AT_ONCE, NS_CHANGE, 0, 0, 0, 0 },
 	{ "ns-return", AT_ONCE, NS_RETURN, 0, 0, 0, 0 },
+	{ "ns-elsewhere", AT_ONCE, NS_ELSEWHERE, 0, 0, 0, 0 },
 };
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -216,6 +222,18 @@ static void die(struct nvme_controller *c, bool for_good, uint32_t delay_ms)
 		atomic_store(&c->fault.dead, false);
 }
 
+static void lose_power(struct nvme_controller *c, uint32_t delay_ms)
+{
+	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++)
+		if (c->ns[i].config.medium)
+			NVME_COUNT(c, blocks_lost,
+				   medium_lose(c->ns[i].config.medium));
+	/* What is under way will not be done. */
+	nvme_due_forget(c, false);
+	c->fault.unpowered = true;
+	die(c, false, delay_ms);
+}
+
 static void remove_namespace(struct nvme_controller *c, uint32_t nsid)
 {
 	struct nvme_namespace *ns = nvme_namespace(c, nsid);
@@ -264,6 +282,9 @@ static bool before(struct nvme_controller *c, const struct row *row,
 	case REMOVED:
 		die(c, row->what == REMOVED, delay_ms);
 		return row->what == ALL_ONES;
+	case POWER_CUT:
+		lose_power(c, delay_ms);
+		return false;
 	case NS_REMOVE:
 		remove_namespace(c, le32_to_cpu(cmd->nsid));
 		return true;
@@ -399,10 +420,17 @@ static const char *at_once(struct nvme_controller *c, enum what what,
 	if (what == NS_CHANGE && !nvme_namespace(c, nsid))
 		return "nsid: there is no such namespace";
 	taken = &c->fault.taken[(nsid - 1) % NVME_MAX_NAMESPACES];
-	if (what == NS_RETURN && (nsid > NVME_MAX_NAMESPACES ||
-				  !taken->config.medium ||
-				  nvme_namespace(c, nsid)))
+	if ((what == NS_RETURN || what == NS_ELSEWHERE) &&
+	    (nsid > NVME_MAX_NAMESPACES || !taken->config.medium ||
+	     nvme_namespace(c, nsid)))
 		return "nsid: no such namespace was removed by ns-remove";
+	if (what == NS_ELSEWHERE) {
+		uint32_t old = nsid;
+
+		for (nsid = 1; nsid == old || nvme_namespace(c, nsid); nsid++)
+			if (nsid == NVME_MAX_NAMESPACES)
+				return "nsid: no other number is free";
+	}
 	NVME_COUNT(c, faults, 1);
 	switch (what) {
 	case SPURIOUS:
@@ -419,6 +447,7 @@ static const char *at_once(struct nvme_controller *c, enum what what,
 			tell(c, NVME_EVENT_RESERVED);
 		break;
 	case NS_RETURN:
+	case NS_ELSEWHERE:
 		c->ns[nsid - 1] = *taken;
 		*taken = (struct nvme_namespace){ 0 };
 		nvme_namespace_changed(c, nsid);
@@ -437,7 +466,7 @@ static void end_all(struct nvme_controller *c)
 	c->fault.storm = 0;
 	if (c->fault.removed || atomic_load(&c->fault.dead))
 		nvme_power_up(c);
-	c->fault.removed = false;
+	c->fault.removed = c->fault.unpowered = false;
 	atomic_store(&c->fault.dead, false);
 	nvme_due_forget(c, true);
 }
@@ -448,7 +477,8 @@ static const char *refuse_fields(const struct row *row,
 {
 	unsigned int given = fault->given;
 	bool command = row->when == ON_COMMAND;
-	bool ns = row->what == NS_CHANGE || row->what == NS_RETURN;
+	bool ns = row->what == NS_CHANGE || row->what == NS_RETURN ||
+		  row->what == NS_ELSEWHERE;
 	bool counts = row->what == SPURIOUS || row->what == EVENT_STORM;
 
 	if (given & NVME_FAULT_OPCODE && !command)

@@ -55,14 +55,14 @@ static uint16_t check_writable(const struct nvme_namespace *ns)
 /* After a change: is it to be durable now? */
 static uint16_t settle(struct nvme_controller *c,
 		       struct nvme_namespace *ns,
-		       const struct nvme_command *cmd)
+		       const struct nvme_command *cmd, struct blocks b)
 {
 	bool cached = c->feature[NVME_FEATURE_WRITE_CACHE] & 1;
 
 	if (cached && !(le32_to_cpu(cmd->cdw12) & NVME_RW_FUA))
 		return NVME_SUCCESS;
-	return medium_flush(ns->config.medium) ? NVME_WRITE_FAULT :
-						 NVME_SUCCESS;
+	return medium_settle(ns->config.medium, b.offset, b.len) ?
+		       NVME_WRITE_FAULT : NVME_SUCCESS;
 }
 
 static uint16_t flush(struct nvme_controller *c, struct nvme_namespace *ns,
@@ -99,13 +99,14 @@ static uint16_t write_blocks(struct nvme_controller *c,
 			     struct nvme_namespace *ns,
 			     const struct nvme_command *cmd)
 {
-	struct blocks b;
+	struct blocks b, all;
 	uint16_t status = check_writable(ns);
 
 	if (!status)
 		status = find_data(c, ns, cmd, &b);
 	if (status)
 		return status;
+	all = b;
 	for (unsigned int i = 0; i < c->nr_pieces; i++) {
 		const struct nvme_piece *p = &c->piece[i];
 
@@ -115,7 +116,7 @@ static uint16_t write_blocks(struct nvme_controller *c,
 	}
 	NVME_COUNT(c, writes, 1);
 	NVME_COUNT(c, bytes_written, b.len);
-	return settle(c, ns, cmd);
+	return settle(c, ns, cmd, all);
 }
 
 static uint16_t compare(struct nvme_controller *c,
@@ -168,7 +169,7 @@ static uint16_t write_zeroes(struct nvme_controller *c,
 	if (medium_zero(ns->config.medium, b.offset, b.len))
 		return NVME_WRITE_FAULT;
 	NVME_COUNT(c, write_zeroes, 1);
-	return settle(c, ns, cmd);
+	return settle(c, ns, cmd, b);
 }
 
 /* All ranges are checked before the first is discarded. */

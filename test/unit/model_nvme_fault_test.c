@@ -360,6 +360,23 @@ static void removed(const char *name)
 	expect_good();
 }
 
+/* What it does to data: model_nvme_power_test. */
+static void power_cut(const char *name)
+{
+	uint64_t began = ms_now();
+
+	later(name);
+	send(write_of(8, 0x11));
+	WAIT_FOR(reg(NVME_REG_CSTS) == UINT32_MAX);
+	WAIT_FOR(reg(NVME_REG_CSTS) == 0);
+	assert_true(ms_now() - began >= LATER_MS - 1);
+	assert_int_equal(reg(NVME_REG_CC), 0);
+	assert_int_equal(holds(8), 0);
+	nvme_destroy(nvme);
+	start(7, true, false);
+	expect_good();
+}
+
 static void stop_and_enable(void)
 {
 	set(NVME_REG_CC, 0);
@@ -540,6 +557,19 @@ static void ns_return(const char *name)
 	assert_non_null(nvme_fault_set(nvme, &again));
 }
 
+static void ns_elsewhere(const char *name)
+{
+	ns_remove("ns-remove");
+	read_log(NVME_LOG_NAMESPACES);
+	push(0, (struct nvme_command){ .opcode = NVME_ADMIN_ASYNC_EVENT });
+	ring_sq(0);
+	plain(name);
+	expect_event(NVME_EVENT_NOTICE);
+	assert_int_equal(run(1, rw(NVME_READ, 0, 1, 0, 0)),
+			 NVME_INVALID_FIELD);
+	assert_int_equal(nvme_namespace_resize(nvme, 2, 1024 * 512), 0);
+}
+
 /* ---- the rows ---- */
 
 static const struct {
@@ -567,6 +597,7 @@ static const struct {
 	{ "frozen", frozen, 0 },
 	{ "all-ones", all_ones, 0 },
 	{ "removed", removed, 0 },
+	{ "power-cut", power_cut, 0 },
 	{ "ns-remove", ns_remove, 0 },
 	{ "transfer-error", NULL, 0x004 },
 	{ "internal-error", NULL, 0x006 },
@@ -594,6 +625,7 @@ static const struct {
 	{ "event-unknown", event_unknown, 0 },
 	{ "ns-change", ns_change, 0 },
 	{ "ns-return", ns_return, 0 },
+	{ "ns-elsewhere", ns_elsewhere, 0 },
 };
 #define NR_ROWS (sizeof(rows) / sizeof(rows[0]))
 

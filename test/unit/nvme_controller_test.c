@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <pv/disk.h>
+
 #include "nvme/controller.h"
 
 #define DEVICE "00112233-4455-6677-8899-aabbccddeeff"
@@ -120,6 +122,64 @@ static void a_namespace_is_found_by_its_identifier(void **state)
 	assert_int_equal(controller_namespace(path, 2, name), -ENOENT);
 }
 
+static int find_like(const struct disk_info *like, uint32_t *nsid, char *name)
+{
+	char path[SYSFS_PATH_SIZE];
+
+	return controller_namespace_like(root, like, nsid, path, name);
+}
+
+/* By what it is called, on whatever controller and under whatever number. */
+static void a_lost_disk_is_found_by_its_identifiers(void **state)
+{
+	struct disk_info like = { .nguid = { 0x1d, 0x0f, [15] = 0xab } };
+	char name[NVME_NAME_SIZE];
+	uint32_t nsid = 1;
+
+	(void)state;
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	put("/sys/class/nvme/nvme0/state", "live\n");
+	put("/sys/class/nvme/nvme0/nvme0n1/nsid", "1\n");
+	put("/sys/class/nvme/nvme0/nvme0n1/nguid",
+	    "1d0f0000-0000-0000-0000-0000000000ac\n");
+	put("/sys/class/nvme/nvme2/state", "dead\n");
+	put("/sys/class/nvme/nvme2/nvme2n1/nsid", "1\n");
+	put("/sys/class/nvme/nvme2/nvme2n1/nguid",
+	    "1d0f0000-0000-0000-0000-0000000000ab\n");
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	put("/sys/class/nvme/nvme5/state", "live\n");
+	put("/sys/class/nvme/nvme5/nvme5n3/nsid", "7\n");
+	put("/sys/class/nvme/nvme5/nvme5n3/nguid",
+	    "1d0f0000-0000-0000-0000-0000000000ab\n");
+	assert_int_equal(find_like(&like, &nsid, name), 0);
+	assert_string_equal(name, "nvme5n3");
+	assert_int_equal(nsid, 7);
+	/* Shorter, longer and no hexadecimal is another. */
+	put("/sys/class/nvme/nvme5/nvme5n3/nguid",
+	    "1d0f0000-0000-0000-0000-0000000000ab00\n");
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	put("/sys/class/nvme/nvme5/nvme5n3/nguid", "1d0f0000\n");
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	put("/sys/class/nvme/nvme5/nvme5n3/nguid", "1d0f0000-a\n");
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	/* EUI64, then the serial number with the old number. */
+	memset(like.nguid, 0, sizeof(like.nguid));
+	memcpy(like.eui64, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	put("/sys/class/nvme/nvme0/nvme0n1/eui", "01 23 45 67 89 ab cd ef\n");
+	assert_int_equal(find_like(&like, &nsid, name), 0);
+	assert_string_equal(name, "nvme0n1");
+	assert_int_equal(nsid, 1);
+	memset(like.eui64, 0, sizeof(like.eui64));
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	strcpy(like.serial, "VMM00005");
+	put("/sys/class/nvme/nvme5/serial", "VMM00005            \n");
+	assert_int_equal(find_like(&like, &nsid, name), -ENOENT);
+	nsid = 7;
+	assert_int_equal(find_like(&like, &nsid, name), 0);
+	assert_string_equal(name, "nvme5n3");
+}
+
 static void limits_are_the_queues(void **state)
 {
 	struct queue_limits limits;
@@ -188,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_controller_is_found_by_its_device),
 		TEST(a_namespace_is_found_by_its_identifier),
+		TEST(a_lost_disk_is_found_by_its_identifiers),
 		TEST(limits_are_the_queues),
 		TEST(limits_that_make_no_sense),
 		TEST(the_generic_device_has_the_same_numbers),

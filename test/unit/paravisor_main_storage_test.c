@@ -38,7 +38,8 @@
 #define BAD_NSID 99
 #define MAX_NSID 16
 
-static unsigned int opened[MAX_NSID], open_now[MAX_NSID];
+static unsigned int opened[MAX_NSID], open_now[MAX_NSID], looks;
+static bool absent[MAX_NSID];
 static struct disk_ops counting_ops;
 static void (*close_memory)(struct disk *disk);
 
@@ -60,7 +61,7 @@ static void close_counted(struct disk *disk)
 int main_disk_open(const struct main_disk_config *config, void *owner,
 		   struct disk **disk, char *why)
 {
-	static const struct disk_info info = {
+	struct disk_info info = {
 		.blocks = 64, .block_size = 512, .physical_block_size = 512,
 		.max_transfer = 128 * 1024, .max_ranges = 33,
 		.range_alignment = 4,
@@ -69,6 +70,18 @@ int main_disk_open(const struct main_disk_config *config, void *owner,
 		config->settings->device[config->lun->first_device].unit;
 	unsigned int i = 0;
 
+	/* Numbers are those that a disk had; what it is called is what counts. */
+	if (config->like) {
+		assert_int_equal(config->deadline, 0);
+		nsid = (uint32_t)strtoul(config->like[0].serial, NULL, 10);
+		looks++;
+	}
+	snprintf(info.serial, sizeof(info.serial), "%u", nsid);
+	if (nsid < MAX_NSID && absent[nsid]) {
+		strcpy(why, "/backend/nvme: no such device");
+		return -ETIMEDOUT;
+	}
+	config->opened[0] = info;
 	if (nsid == BAD_NSID) {
 		strcpy(why, "/backend/nvme/nsid: there is no such namespace");
 		return -ENODEV;
@@ -320,6 +333,66 @@ static void events_reach_the_guest(void **state)
 	end(&w, true);
 }
 
+static void lose(uint32_t nsid)
+{
+	absent[nsid] = true;
+	disk_memory_lose(disk_of(nsid));
+	reactor_inline_drain();
+}
+
+/* What a disk is called brings it back, its unit anew, and no other disk in its
+ * place; whoever is lost as well does not stand in its way. */
+static void lost_disks_come_back(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1) "," LUN(2, 3) ","
+				      LUN(4, 5))));
+	open_first(&w);
+	looks = 0;
+	assert_false(storage_look(w.storage));
+	assert_int_equal(looks, 0);
+	lose(3);
+	lose(5);
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_INVALID_LUN);
+	assert_true(storage_look(w.storage));
+	assert_int_equal(looks, 2);
+	assert_int_equal(open_now[3], 1); /* until its successor is there */
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_INVALID_LUN);
+	absent[5] = false;
+	assert_true(storage_look(w.storage));
+	reactor_inline_drain();
+	assert_int_equal(opened[5], 2);
+	assert_int_equal(open_now[5], 1);
+	assert_int_equal(unit(&w, 4), VSTOR_SRB_SUCCESS);
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_INVALID_LUN);
+	assert_int_equal(unit(&w, 0), VSTOR_SRB_SUCCESS);
+	absent[3] = false;
+	assert_false(storage_look(w.storage));
+	reactor_inline_drain();
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_SUCCESS);
+	/* It may be lost again, and the same settings leave it alone. */
+	lose(3);
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_INVALID_LUN);
+	absent[3] = false;
+	assert_false(storage_look(w.storage));
+	reactor_inline_drain();
+	assert_int_equal(apply(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1) ","
+			LUN(2, 3) "," LUN(4, 5)))), 0);
+	assert_int_equal(opened[3], 3);
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_SUCCESS);
+	/* One that is no longer wanted is not looked for. */
+	lose(5);
+	assert_int_equal(apply(&w, SETTINGS(CONTROLLER(FIRST, "",
+						       LUN(0, 1)))), 0);
+	looks = 0;
+	assert_false(storage_look(w.storage));
+	assert_int_equal(looks, 0);
+	absent[5] = false;
+	end(&w, true);
+}
+
 /* A controller that a guest has open goes after its units, and its disks are
  * closed then. */
 static void controller_leaves_a_guest(void **state)
@@ -353,6 +426,7 @@ int main(void)
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(changed_controller_comes_anew),
 		cmocka_unit_test(events_reach_the_guest),
+		cmocka_unit_test(lost_disks_come_back),
 		cmocka_unit_test(controller_leaves_a_guest),
 	};
 

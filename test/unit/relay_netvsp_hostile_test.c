@@ -475,6 +475,31 @@ static void strange_packets(void **state)
 	nic_destroy(&m);
 }
 
+/* Before anything else, with ids that a server may have for itself, and with the
+ * type of a completion of frames. */
+static void completion_comes_first(void **state)
+{
+	static const uint64_t ids[] = { 0x8000000000000000ull,
+					0x8000000000000001ull, 0, 1 };
+	static const uint32_t types[] = { NVS_RNDIS_PACKET_COMPLETE, 0,
+					  0xffffffff };
+	struct nvs_message done = { 0 };
+	struct nic_machine m;
+	uint64_t before;
+
+	(void)state;
+	for (unsigned int i = 0; i < 12; i++) {
+		nic_create(&m, 2, 1, 0, NIC_RING_PAGES);
+		before = violation_count();
+		done.type = cpu_to_le32(types[i / 4]);
+		assert_int_equal(guest_send(&m.ch[0], RING_PACKET_COMPLETION, 0,
+					    ids[i % 4], NULL, 0, &done, 8), 0);
+		expect_record(before, "netvsp.completion");
+		nic_up(&m, NVS_VERSION_61, 0);
+		down(&m);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +511,7 @@ int main(void)
 		cmocka_unit_test(frames),
 		cmocka_unit_test(order),
 		cmocka_unit_test(strange_packets),
+		cmocka_unit_test(completion_comes_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

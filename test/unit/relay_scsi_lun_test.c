@@ -355,13 +355,16 @@ static void rotation(void **state)
 
 	(void)state;
 	info.rotational = true;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 6; i++) {
 		static const uint16_t said[] = { 0, 1, 7200 };
 
+		/* Whether it can unmap has nothing to do with it. */
+		info.discard_granularity = i < 3 ? 8 : 0;
 		open_with(&u, &info, (struct scsi_lun_config){
-			.rotation = said[i] });
+			.rotation = said[i % 3] });
+		assert_int_equal(vpd(&u, 0xb2), i < 3);
 		assert_true(vpd(&u, 0xb1));
-		assert_int_equal(scsi_get16(low + 4), said[i]);
+		assert_int_equal(scsi_get16(low + 4), said[i % 3]);
 		unit_close(&u);
 	}
 }

@@ -278,6 +278,39 @@ static void all_sizes_of_cdb(void **state)
 	unit_close(&u);
 }
 
+/* No blocks are no mistake, in every CDB that can say so, up to and including
+ * the end; without data and with. */
+static void nothing_to_transfer(void **state)
+{
+	static const struct {
+		uint8_t cdb[16], size;
+	} cases[] = {
+		{ { 0x28 }, 10 }, { { 0x2a }, 10 }, { { 0xa8 }, 12 },
+		{ { 0xaa }, 12 }, { { 0x88 }, 16 }, { { 0x8a }, 16 },
+		{ { 0x28, 0, 0, 0, 0x10, 0 }, 10 }, /* behind the last block */
+	};
+	struct unit u;
+
+	(void)state;
+	unit_open(&u, &plain);
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool writes = cases[i].cdb[0] & 2;
+
+		buffer(&u.task, SCSI_DATA_NONE, 0, 0);
+		run(&u, cases[i].cdb, cases[i].size);
+		expect_good(&u, 0);
+		memset(low, 0x5a, 512);
+		buffer(&u.task, writes ? SCSI_DATA_OUT : SCSI_DATA_IN, 0, 512);
+		run(&u, cases[i].cdb, cases[i].size);
+		expect_good(&u, 0);
+		assert_int_equal(low[0], 0x5a);
+	}
+	assert_int_equal(u.nexus.count.bytes_written, 0);
+	RUN(&u, 0x28, 0, 0, 0, 0x10, 1, 0, 0, 0, 0); /* beyond that */
+	expect_refused(&u, 0x2100);
+	unit_close(&u);
+}
+
 static void refusals(void **state)
 {
 	struct unit u;
@@ -541,6 +574,7 @@ int main(void)
 		UNIT_TEST(capacity),
 		UNIT_TEST(bad_units),
 		UNIT_TEST(all_sizes_of_cdb),
+		UNIT_TEST(nothing_to_transfer),
 		UNIT_TEST(refusals),
 		UNIT_TEST(mode_sense),
 		UNIT_TEST(block_descriptors),

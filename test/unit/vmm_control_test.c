@@ -232,6 +232,13 @@ static const char *read_memory(void *opaque, unsigned int vtl, uint64_t gpa,
 			  NULL;
 }
 
+static const char *plug(void *opaque, unsigned int disk, bool in)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "plug %u %d", disk, in);
+	return disk < 2 ? NULL : "disk: there is no such --disk";
+}
+
 static const char *vsock(void *opaque, unsigned int vtl)
 {
 	(void)opaque;
@@ -268,6 +275,7 @@ static const struct command_ops ops = { .quit = count_quit,
 					.nvme_attach = attach,
 					.nvme_detach = detach,
 					.nvme_resize = nvme_resize,
+					.nvme_plug = plug,
 					.scsi_resize = scsi_resize,
 					.fault = set_fault,
 					.mana_event = mana_event,
@@ -484,6 +492,10 @@ static void arguments(void **state)
 		  "detach 1 2" },
 		{ "nvme-resize", "\"disk\":0,\"nsid\":1,\"size\":\"128M\"",
 		  "\"ok\":{}", "resize 0 1 134217728" },
+		{ "nvme-unplug", "\"disk\":1", "\"ok\":{}", "plug 1 0" },
+		{ "nvme-plug", "\"disk\":1", "\"ok\":{}", "plug 1 1" },
+		{ "nvme-plug", "\"disk\":2",
+		  "\"error\":\"disk: there is no such --disk\"", "plug 2 1" },
 		{ "scsi-resize", "\"disk\":0,\"size\":\"128M\"", "\"ok\":{}",
 		  "resize 0 134217728" },
 		{ "scsi-resize", "\"disk\":0", "\"error\":\"size: is missing\"",

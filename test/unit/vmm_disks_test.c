@@ -67,6 +67,15 @@ int medium_resize(struct medium *medium, uint64_t size)
 	return resize_error;
 }
 
+static unsigned int caches;
+
+int medium_cache(struct medium *medium)
+{
+	(void)medium;
+	caches++;
+	return 0;
+}
+
 /* ---- NVMe ---- */
 
 struct nvme_controller {
@@ -144,7 +153,7 @@ const char *nvme_fault_set(struct nvme_controller *c,
 /* ---- VMBus ---- */
 
 static struct vmbus_device pci_device;
-static unsigned int offers;
+static unsigned int offers, revokes;
 
 struct vpci_bus *vpci_create(struct machine *m, enum vtl vtl,
 			     struct msi_router *msi,
@@ -171,8 +180,7 @@ struct vmbus_device *vpci_device(struct vpci_bus *bus)
 
 int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 {
-	(void)server;
-	(void)dev;
+	dev->server = server;
 	offers++;
 	return 0;
 }
@@ -180,6 +188,7 @@ int vmbus_offer(struct vmbus_server *server, struct vmbus_device *dev)
 void vmbus_revoke(struct vmbus_device *dev)
 {
 	(void)dev;
+	revokes++;
 }
 
 /* ---- SCSI ---- */
@@ -417,6 +426,8 @@ static void what_cannot_be_is_named(void **state)
 			    "back: only ro and block= can follow");
 	assert_string_equal(disks_nvme_attach(disks, 1, 2, "mem:1M,sgl=off"),
 			    "back: only ro and block= can follow");
+	assert_string_equal(disks_nvme_attach(disks, 1, 2, "mem:1M,volatile"),
+			    "back: only ro and block= can follow");
 	assert_string_equal(disks_nvme_attach(disks, 1, 2,
 					      "file:1536,block=4k"),
 			    "back: the size must be a multiple of the block, "
@@ -456,6 +467,30 @@ static void faults_are_the_controllers(void **state)
 	nvme_error = -EINVAL;
 	assert_string_equal(disks_fault(disks, 1, &fault),
 			    "count: is too big");
+}
+
+/* Off its bus and back, once each, and not before VTL2 let go. */
+static void a_controller_is_pulled_and_put_back(void **state)
+{
+	unsigned int before = offers;
+
+	(void)state;
+	revokes = 0;
+	assert_string_equal(disks_nvme_plug(disks, 0, false),
+			    "disk: is no NVMe disk");
+	assert_string_equal(disks_nvme_plug(disks, 1, true),
+			    "disk: is plugged in already");
+	assert_null(disks_nvme_plug(disks, 1, false));
+	assert_int_equal(revokes, 1);
+	assert_string_equal(disks_nvme_plug(disks, 1, false),
+			    "disk: is not plugged in");
+	assert_string_equal(disks_nvme_plug(disks, 1, true),
+			    "disk: its guest has not let go of it yet");
+	pci_device.server = NULL;
+	assert_null(disks_nvme_plug(disks, 1, true));
+	assert_int_equal(offers, before + 1);
+	assert_string_equal(disks_nvme_plug(disks, 1, true),
+			    "disk: is plugged in already");
 }
 
 static void luns_change_their_size(void **state)
@@ -499,6 +534,7 @@ int main(void)
 		T(namespaces_come_and_go),
 		T(what_cannot_be_is_named),
 		T(faults_are_the_controllers),
+		T(a_controller_is_pulled_and_put_back),
 		T(luns_change_their_size),
 		T(a_bad_file_is_one_line),
 	};

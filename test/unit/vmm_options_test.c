@@ -239,6 +239,8 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --disk mem:1G,uh-nvme,sgl=on", "--disk",
 		  "sgl=off" },
 		{ "--igvm a --disk mem:1M,uh,sgl=off", "--disk", "not for uh" },
+		{ "--igvm a --disk mem:1M,uh,volatile", "--disk",
+		  "not for uh" },
 		{ "--igvm a --disk mem:1M,uh,block=", "--disk", "512e or 4k" },
 		{ "--igvm a --disk mem:1M,uh,block=4K", "--disk",
 		  "512e or 4k" },

@@ -301,6 +301,18 @@ RUN(run_nvme_resize)
 						 (uint32_t)a->nsid, a->size));
 }
 
+RUN(run_nvme_unplug)
+{
+	answer(request, target->ops->nvme_plug(target->opaque,
+					       (unsigned int)a->disk, false));
+}
+
+RUN(run_nvme_plug)
+{
+	answer(request, target->ops->nvme_plug(target->opaque,
+					       (unsigned int)a->disk, true));
+}
+
 RUN(run_scsi_resize)
 {
 	answer(request, target->ops->scsi_resize(target->opaque,
@@ -414,6 +426,10 @@ const struct command commands[] = {
 	  run_nvme_detach },
 	{ "nvme-resize", { 3, 0, { DISK, NSID, ARGUMENT_SIZE } },
 	  "another size for one, such as 128M", run_nvme_resize },
+	{ "nvme-unplug", { 1, 0, { DISK } },
+	  "the controller of disk 0, 1, ... is pulled off its bus",
+	  run_nvme_unplug },
+	{ "nvme-plug", { 1, 0, { DISK } }, "and put back", run_nvme_plug },
 	{ "scsi-resize", { 2, 0, { DISK, ARGUMENT_SIZE } },
 	  "the same of a SCSI disk", run_scsi_resize },
 	{ "mana-event", { 1, 0, { ARGUMENT_EVENT } },

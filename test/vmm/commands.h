@@ -66,6 +66,8 @@ struct command_ops {
 				   uint32_t nsid);
 	const char *(*nvme_resize)(void *opaque, unsigned int disk,
 				   uint32_t nsid, uint64_t size);
+	/* Off its bus, or back. */
+	const char *(*nvme_plug)(void *opaque, unsigned int disk, bool in);
 	const char *(*scsi_resize)(void *opaque, unsigned int disk,
 				   uint64_t size);
 	const char *(*fault)(void *opaque, unsigned int disk,

@@ -104,6 +104,10 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 		disk->read_only = true;
 		return NULL;
 	}
+	if (!strcmp(word, "volatile")) {
+		disk->volatile_cache = true;
+		return NULL;
+	}
 	if (!strcmp(word, "sgl=off")) {
 		disk->no_sgl = true;
 		return NULL;
@@ -115,8 +119,8 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 	else if (!strcmp(word, "uh-nvme"))
 		owner = OWNER_VTL2_NVME;
 	else
-		return "after the first comma come uh, uh-nvme, ro, block= "
-		       "or sgl=off";
+		return "after the first comma come uh, uh-nvme, ro, block=, "
+		       "volatile or sgl=off";
 	if (disk->owner != OWNER_VTL0)
 		return "uh and uh-nvme can be given once";
 	disk->owner = owner;
@@ -130,6 +134,8 @@ static const char *check_disk(struct disk_option *disk)
 		disk->block_size = disk->physical_block_size = SECTOR_SIZE;
 	if (disk->no_sgl && disk->owner == OWNER_VTL2_SCSI)
 		return "sgl=off is for NVMe, not for uh";
+	if (disk->volatile_cache && disk->owner == OWNER_VTL2_SCSI)
+		return "volatile is for NVMe, not for uh";
 	if (disk->path)
 		return NULL;
 	if (!disk->size || disk->size % SECTOR_SIZE)

@@ -3,7 +3,7 @@
  * What --disk and --net say.
  *
  *	--disk BACK[,uh|,uh-nvme][,ro][,block=512|512e|4k][,sgl=off]
- *					BACK: mem:SIZE or file:PATH
+ *	       [,volatile]		BACK: mem:SIZE or file:PATH
  *	--net [uh:]BACK[,pcap=FILE]	BACK: user, consomme (= user), tap:NAME,
  *					pair or null
  *
@@ -30,6 +30,8 @@ struct disk_option {
 	uint64_t size;	  /* memory only; whole blocks, not 0 */
 	enum device_owner owner;
 	bool read_only;
+	/* ",volatile": what was not flushed is lost with vmm, or before. */
+	bool volatile_cache;
 	bool no_sgl; /* ",sgl=off": the controller knows PRPs only */
 	uint32_t block_size, physical_block_size; /* 512 or 4096 */
 };

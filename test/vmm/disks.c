@@ -45,6 +45,7 @@ struct disk_device {
 	/* NVMe: */
 	struct nvme_controller *nvme;
 	struct vpci_bus *bus;
+	bool unplugged;
 	struct added_namespace *added;
 	/* SCSI: */
 	struct scsi_device *scsi;
@@ -55,6 +56,7 @@ struct disks {
 	const struct vmm_options *options;
 	/* VTL2's, and the guest's; NULL: no disk is its. */
 	struct scsi_device *scsi, *guest_scsi;
+	struct vmbus_server *server; /* of NVMe controllers */
 	struct disk_device disk[OPTIONS_MAX_DISKS];
 	char why[MAX_WHY];
 };
@@ -99,8 +101,13 @@ static const char *open_medium(const struct disk_option *option,
 		return "the size must be a multiple of 512, and not 0";
 	if (err)
 		return strerror(-err);
-	if (!(medium_size(*medium) % option->block_size))
-		return NULL;
+	if (!(medium_size(*medium) % option->block_size)) {
+		if (!option->volatile_cache || !medium_cache(*medium))
+			return NULL;
+		medium_close(*medium);
+		*medium = NULL;
+		return strerror(ENOMEM);
+	}
 	medium_close(*medium);
 	*medium = NULL;
 	return "the size must be a multiple of the block, 4096";
@@ -186,6 +193,7 @@ int disks_attach(struct disks *d, const struct disks_host *host)
 {
 	int err = 0;
 
+	d->server = host->server;
 	for (unsigned int i = 0; !err && i < d->options->nr_disks; i++)
 		err = is_scsi(d, &d->disk[i]) ?
 			      attach_scsi(d, &d->disk[i], host) :
@@ -426,7 +434,8 @@ const char *disks_nvme_attach(struct disks *d, unsigned int n, uint32_t nsid,
 	if (why)
 		return why;
 	why = disk_option_parse(back, &option);
-	if (!why && (option.owner != OWNER_VTL0 || option.no_sgl))
+	if (!why && (option.owner != OWNER_VTL0 || option.no_sgl ||
+		     option.volatile_cache))
 		why = "only ro and block= can follow";
 	why = why ? refuse(d, "back", why) : attach(d, disk, nsid, &option);
 	disk_option_free(&option);
@@ -487,6 +496,30 @@ const char *disks_fault(struct disks *d, unsigned int n,
 	const char *why = find_disk(d, n, false, &disk);
 
 	return why ? why : nvme_fault_set(disk->nvme, fault);
+}
+
+const char *disks_nvme_plug(struct disks *d, unsigned int n, bool in)
+{
+	struct disk_device *disk;
+	const char *why = find_disk(d, n, false, &disk);
+	struct vmbus_device *device;
+
+	if (why)
+		return why;
+	device = vpci_device(disk->bus);
+	if (!in && (disk->unplugged || !device->server))
+		return refuse(d, "disk", "is not plugged in");
+	if (in && !disk->unplugged)
+		return refuse(d, "disk", "is plugged in already");
+	if (in && device->server)
+		return refuse(d, "disk", "its guest has not let go of it yet");
+	disk->unplugged = !in;
+	if (!in) {
+		vmbus_revoke(device);
+		return NULL;
+	}
+	return vmbus_offer(d->server, device) ?
+		       refuse(d, "disk", "the bus has no room for it") : NULL;
 }
 
 const char *disks_scsi_resize(struct disks *d, unsigned int n, uint64_t size)

@@ -68,6 +68,9 @@ const char *disks_nvme_resize(struct disks *d, unsigned int disk, uint32_t nsid,
 			      uint64_t size);
 const char *disks_scsi_resize(struct disks *d, unsigned int disk,
 			      uint64_t size);
+/* Takes an NVMe controller off its bus without a word, or puts it back: the same
+ * device, with all that is on it. */
+const char *disks_nvme_plug(struct disks *d, unsigned int disk, bool in);
 /* model/nvme_fault.h. */
 const char *disks_fault(struct disks *d, unsigned int disk,
 			const struct nvme_fault *fault);

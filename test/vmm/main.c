@@ -346,6 +346,13 @@ static const char *nvme_resize_asked(void *opaque, unsigned int disk,
 	return disks_nvme_resize(devices_disks(vmm->devices), disk, nsid, size);
 }
 
+static const char *nvme_plug_asked(void *opaque, unsigned int disk, bool in)
+{
+	struct vmm *vmm = opaque;
+
+	return disks_nvme_plug(devices_disks(vmm->devices), disk, in);
+}
+
 static const char *scsi_resize_asked(void *opaque, unsigned int disk,
 				     uint64_t size)
 {
@@ -398,6 +405,7 @@ static const struct command_ops command_ops = {
 	.nvme_attach = nvme_attach_asked,
 	.nvme_detach = nvme_detach_asked,
 	.nvme_resize = nvme_resize_asked,
+	.nvme_plug = nvme_plug_asked,
 	.scsi_resize = scsi_resize_asked,
 	.fault = fault_asked,
 	.mana_event = mana_event_asked,

@@ -304,6 +304,8 @@ void options_help(FILE *out)
 	      " ... in order\n"
 	      "  ,ro       read-only\n"
 	      "  ,block=B  512; 512e (512 on 4096 physical); 4k\n"
+	      "  ,volatile a power cut, or the end of vmm, takes what the"
+	      " guest did not flush\n"
 	      "  ,sgl=off  the NVMe controller has no SGLs, only PRPs\n"
 	      "BACK: user or consomme: DHCP, DNS and NAT of this process,"
 	      " 10.0.2.2 is this host;\n"
