@@ -17,7 +17,8 @@
  * The signal that ends the daemon is noted by its handler, registers first,
  * then the stack, which may not be readable: a fault in there ends the daemon
  * at once, with the registers already written. The handler then lets the
- * default answer happen at the same instruction, so that a core shows it.
+ * default answer happen at the same instruction, so that a core shows it: a
+ * fault comes again by itself, a signal that was sent is sent again.
  * A thread whose stack is used up gets no handler; the kernel's log has its
  * line.
  */
@@ -240,6 +241,8 @@ static void ending_signal(int number, siginfo_t *info, void *context)
 
 	/* It happens again, and this time ends the daemon. */
 	signal(number, SIG_DFL);
+	if (info->si_code <= 0)
+		raise(number);
 	if (!f)
 		return;
 	f->signal = cpu_to_le32((uint32_t)number);

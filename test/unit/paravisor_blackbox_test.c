@@ -243,8 +243,9 @@ static void start(void)
 	blackbox_open(NULL, &range);
 }
 
-/* Of a process that the signal ends: registers, stack, and its last line. */
-static void a_signal(void **state)
+/* Of a process that a signal ends, its own or one that was sent: registers,
+ * stack, and its last line. */
+static void ends_by(bool sent)
 {
 	struct blackbox_failure_view f;
 	struct blackbox_items items;
@@ -252,12 +253,14 @@ static void a_signal(void **state)
 	int status;
 	pid_t child;
 
-	(void)state;
 	child = fork();
 	if (!child) {
 		start();
 		log_warn("soon");
-		*(volatile int *)0x1230 = 1;
+		if (sent)
+			kill(getpid(), SIGSEGV);
+		else
+			*(volatile int *)0x1230 = 1;
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -268,7 +271,9 @@ static void a_signal(void **state)
 	assert_true(blackbox_view_failure(items, BLACKBOX_FIRST_SIGNAL, &f));
 	assert_true(f.written);
 	assert_int_equal(f.signal, SIGSEGV);
-	assert_int_equal(f.address, 0x1230);
+	assert_int_equal(f.code, sent ? SI_USER : SEGV_MAPERR);
+	if (!sent)
+		assert_int_equal(f.address, 0x1230);
 	assert_int_equal(f.thread, child);
 	assert_true(f.registers[0] && f.registers[1]);
 	assert_int_equal(f.stack_words, BLACKBOX_STACK_WORDS);
@@ -276,6 +281,18 @@ static void a_signal(void **state)
 	assert_int_equal(blackbox_view_newest(items), 2);
 	assert_true(blackbox_view_entry(items, 2, &e));
 	assert_memory_equal(e.data, "test: soon", e.len);
+}
+
+static void a_fault(void **state)
+{
+	(void)state;
+	ends_by(false);
+}
+
+static void a_signal(void **state)
+{
+	(void)state;
+	ends_by(true);
 }
 
 static void none(void **state)
@@ -504,6 +521,7 @@ int main(void)
 		cmocka_unit_test_setup(times, fresh),
 		cmocka_unit_test_setup(messages, fresh),
 		cmocka_unit_test_setup(failures, fresh),
+		cmocka_unit_test_setup(a_fault, fresh),
 		cmocka_unit_test_setup(a_signal, fresh),
 		cmocka_unit_test_setup(none, fresh),
 		cmocka_unit_test_setup(text, fresh),
