@@ -125,11 +125,12 @@ bool blackbox_view_zone(struct blackbox_items zones, uint32_t n,
 bool blackbox_view_failure(struct blackbox_items failures, uint32_t kind,
 			   struct blackbox_failure_view *out)
 {
-	const uint8_t *at = failures.at + (size_t)kind * failures.stride;
 	struct blackbox_failure f;
+	const uint8_t *at;
 
 	if (kind >= failures.nr)
 		return false;
+	at = failures.at + (size_t)kind * failures.stride;
 	memcpy(&f, at, sizeof(f));
 	if (le32_to_cpu(f.state) == BLACKBOX_EMPTY)
 		return false;
