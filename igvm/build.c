@@ -216,6 +216,7 @@ static int make_layout(const char *where, const struct manifest *m,
 	const struct layout_input in = {
 		.base = m->base,
 		.ram_size = m->ram_size,
+		.black_box_size = m->black_box,
 		.shim_bytes = p->shim.len,
 		.kernel_bytes = p->kernel.len,
 		.kernel_init_size = le32_to_cpu(h->init_size),

@@ -10,8 +10,11 @@
  */
 #include "compose.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "black_box.h"
 #include "hv_reg.h"
 #include "shim_reg.h"
 
@@ -101,6 +104,7 @@ static int add_info(struct image *image, const struct layout *l)
 		.vtl0_initrd = shim_range(l->vtl0_initrd),
 		.vtl0_command_line = shim_range(l->vtl0_command_line),
 		.vtl0_region = shim_range(l->vtl0_region),
+		.black_box = shim_range(l->black_box),
 	};
 
 	return image_pages(image, "info", l->info.gpa, &info, sizeof(info));
@@ -126,6 +130,24 @@ static int add_part(struct image *image, const char *name,
 	if (!part.bytes)
 		return 0;
 	return image_pages(image, name, where.gpa, part.bytes, part.len);
+}
+
+/* All its pages, so that a loader leaves zeros behind the header. */
+static int add_black_box(struct image *image, const struct layout *l)
+{
+	struct blackbox_header *h;
+	int rc;
+
+	if (!l->black_box.bytes)
+		return 0;
+	h = calloc(1, l->black_box.bytes);
+	if (!h)
+		return -ENOMEM;
+	black_box_fill(h, l->black_box.gpa, l->black_box.bytes);
+	rc = image_pages(image, "black-box", l->black_box.gpa, h,
+			 l->black_box.bytes);
+	free(h);
+	return rc;
 }
 
 static int add_tree_parameter(struct image *image, const struct layout *l)
@@ -276,6 +298,8 @@ int compose(struct image *image, const struct layout *l,
 	if (!rc)
 		rc = add_part(image, "vtl0-initrd", l->vtl0_initrd,
 			      p->vtl0_initrd);
+	if (!rc)
+		rc = add_black_box(image, l);
 	if (!rc)
 		rc = add_tree_parameter(image, l);
 	if (!rc)

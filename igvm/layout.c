@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blackbox_reg.h"
 #include "igvm_reg.h"
 #include "vtl0_reg.h"
 
@@ -140,6 +141,12 @@ static int check_ram(const struct layout_input *in, const char **pointer,
 		return refuse(rule, rule_size, "0x%" PRIx64
 			      ": base + ram_size must not exceed 4 GiB",
 			      in->ram_size);
+	*pointer = "/black_box";
+	if (in->black_box_size % BLACKBOX_ALIGN ||
+	    in->black_box_size > BLACKBOX_MAX_SIZE)
+		return refuse(rule, rule_size, "0x%" PRIx64
+			      ": must be a multiple of 2 MiB, at most 16 MiB",
+			      in->black_box_size);
 	return 0;
 }
 
@@ -213,7 +220,7 @@ int layout_make(const struct layout_input *in, struct layout *layout,
 		const char **pointer, char *rule, size_t rule_size)
 {
 	struct layout l = { 0 };
-	uint64_t vtl0, used, kernel_pages;
+	uint64_t vtl0, box, used, kernel_pages;
 	int rc;
 
 	rc = check_ram(in, pointer, rule, rule_size);
@@ -229,14 +236,17 @@ int layout_make(const struct layout_input *in, struct layout *layout,
 
 	kernel_pages = align_up(in->vtl0_kernel_bytes, IGVM_PAGE_SIZE);
 	vtl0 = kernel_pages + align_up(in->vtl0_initrd_bytes, IGVM_PAGE_SIZE);
+	box = in->black_box_size;
 	used = l.kernel.gpa + l.kernel.bytes - in->base +
 	       align_up(in->initramfs_bytes, IGVM_PAGE_SIZE);
 	*pointer = "/ram_size";
-	if (used + vtl0 > in->ram_size)
+	if (used + vtl0 + box > in->ram_size)
 		return refuse(rule, rule_size, "0x%" PRIx64
-			      ": kernel, initramfs and VTL0 parts need 0x%"
-			      PRIx64, in->ram_size, used + vtl0);
-	l.vtl0_region = at(in->base + in->ram_size - vtl0, vtl0);
+			      ": kernel, initramfs, VTL0 parts and black box "
+			      "need 0x%" PRIx64, in->ram_size,
+			      used + vtl0 + box);
+	l.black_box = at(in->base + in->ram_size - box, box);
+	l.vtl0_region = at(in->base + in->ram_size - box - vtl0, vtl0);
 	l.vtl0_kernel = at(l.vtl0_region.gpa, in->vtl0_kernel_bytes);
 	l.vtl0_initrd = at(l.vtl0_region.gpa + kernel_pages,
 			   in->vtl0_initrd_bytes);

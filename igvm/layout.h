@@ -7,7 +7,8 @@
  *	base + 2 MiB    kernel: compressed image, then room to init_size
  *	                initramfs
  *	                free RAM
- *	end - vtl0      VTL0 kernel and initrd, if the image carries them
+ *	end - box - vtl0  VTL0 kernel and initrd, if the image carries them
+ *	end - box       the black box, if it has one
  *	end             = base + ram_size
  *
  * The first part has fixed places; see layout.c.
@@ -28,10 +29,11 @@ struct layout_range {
 	uint64_t bytes;
 };
 
-/* Sizes that come from the files, and the two numbers of the manifest. */
+/* Sizes that come from the files, and the numbers of the manifest. */
 struct layout_input {
 	uint64_t base;
 	uint64_t ram_size;
+	uint64_t black_box_size; /* 0: none */
 	uint64_t shim_bytes;
 	uint64_t kernel_bytes;     /* protected-mode part */
 	uint64_t kernel_init_size; /* of the setup header, and the next two */
@@ -62,6 +64,7 @@ struct layout {
 	struct layout_range vtl0_region; /* whole pages; the next two lie in it */
 	struct layout_range vtl0_kernel;
 	struct layout_range vtl0_initrd;
+	struct layout_range black_box;
 };
 
 /*

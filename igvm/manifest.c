@@ -37,6 +37,7 @@ static const struct key keys[] = {
 	  LINUX_COMMAND_LINE_MAX },
 	{ "/base", KEY_NUMBER, true, FIELD(base), 0 },
 	{ "/ram_size", KEY_NUMBER, true, FIELD(ram_size), 0 },
+	{ "/black_box", KEY_NUMBER, false, FIELD(black_box), 0 },
 	{ "/settings", KEY_JSON, false, FIELD(settings), 0 },
 	{ "/vtl0/kernel", KEY_PATH, false, FIELD(vtl0_kernel), 0 },
 	{ "/vtl0/initrd", KEY_PATH, false, FIELD(vtl0_initrd), 0 },

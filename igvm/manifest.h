@@ -9,6 +9,7 @@
  *	  "command_line": "noxsave ...",        VTL2's; at most 2047 bytes
  *	  "base":         "0x70000000",         multiple of 2 MiB
  *	  "ram_size":     "128MiB",             multiple of 2 MiB
+ *	  "black_box":    "4MiB",               optional: multiple of 2 MiB
  *	  "settings":     { ... },              optional: default settings
  *	  "vtl0": {                             optional: Linux direct
  *	    "kernel":       "guest/vmlinuz",
@@ -35,6 +36,7 @@ struct manifest {
 	char *command_line;
 	uint64_t base;
 	uint64_t ram_size;
+	uint64_t black_box; /* 0: none */
 	char *settings; /* JSON text, one line; NULL: none */
 	char *vtl0_kernel;
 	char *vtl0_initrd;

@@ -102,6 +102,7 @@ static uint64_t write_tree(const struct shim_info *info,
 		.vtl2_ram = *ram,
 		.vtl0_kernel = range_of(info->vtl0_kernel),
 		.vtl0_initrd = range_of(info->vtl0_initrd),
+		.black_box = range_of(info->black_box),
 		.vtl0_command_line = text_of(info->vtl0_command_line),
 		.settings = text_of(info->settings),
 		.log = log.text,
@@ -150,6 +151,9 @@ void shim_main(const struct shim_info *info)
 			       host.vtl0_kernel.gpa);
 	if (host.settings)
 		shim_log_line(&log, "host gives settings");
+	if (info->black_box.bytes)
+		shim_log_value(&log, "black box at",
+			       le64_to_cpu(info->black_box.gpa));
 	if (command_line_append(at(info->command_line), IGVM_PAGE_SIZE,
 				host.bootargs))
 		fail("command line with /chosen bootargs is longer than",

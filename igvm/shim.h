@@ -99,6 +99,7 @@ struct kernel_tree_parts {
 	struct host_range vtl2_ram;
 	struct host_range vtl0_kernel; /* host's or image's, decided */
 	struct host_range vtl0_initrd;
+	struct host_range black_box;
 	const char *vtl0_command_line;
 	const char *settings;
 	const char *log;

@@ -3,8 +3,9 @@
  * Linux's boot_params and command line.
  *
  * The E820 map is VTL2's RAM as the host gave it, with a reserved hole where
- * the image carries VTL0's kernel and initrd: Linux neither uses nor maps it,
- * the daemon reads it page by page. All addresses of the image are below
+ * the image carries VTL0's kernel and initrd and, behind them, its black box:
+ * Linux does not use it as RAM, and maps of it what the device tree says is
+ * ramoops; the daemon has the rest. All addresses of the image are below
  * 4 GiB (igvm-build's rule), so that the 32-bit fields do.
  */
 #include "shim.h"
@@ -53,7 +54,12 @@ void boot_params_fill(struct linux_boot_params *b,
 	uint64_t end = ram + vtl2_ram->bytes;
 	uint64_t hole = le64_to_cpu(info->vtl0_region.gpa);
 	uint64_t hole_end = hole + le64_to_cpu(info->vtl0_region.bytes);
+	uint64_t box = le64_to_cpu(info->black_box.gpa);
 
+	if (box) {
+		hole = hole ? hole : box;
+		hole_end = box + le64_to_cpu(info->black_box.bytes);
+	}
 	if (hole == hole_end)
 		hole = hole_end = end;
 	b->e820_entries = 0;

@@ -6,6 +6,7 @@
  *	                                the E820 map counts
  *	/bus/vmbus                      Linux: exactly one, VTL2's; its ranges
  *	                                are the MMIO space of VPCI
+ *	/reserved-memory/ramoops@A      Linux: where its last words go
  *	/paravisor                      the daemon, see include/vtl0_reg.h
  *
  * Linux takes the last vmbus node it meets, so that VTL0's must not be here.
@@ -16,9 +17,11 @@
 
 #include <libfdt.h>
 
+#include "blackbox_reg.h"
 #include "igvm_reg.h"
 #include "vtl0_reg.h"
 
+#define RAMOOPS_CACHED 2u
 #define UNIT_NAME_SIZE (16 + SHIM_HEX_SIZE)
 
 struct writer {
@@ -122,6 +125,27 @@ static void put_memory(struct writer *w, const struct host_range *ram)
 	end(w);
 }
 
+/* Linux Documentation/devicetree/bindings/reserved-memory/ramoops.yaml. The
+ * zones are the black box's first sections (igvm/compose.c). */
+static void put_ramoops(struct writer *w, const struct host_range *box)
+{
+	uint64_t gpa = box->gpa + BLACKBOX_PAGE;
+
+	if (!box->bytes)
+		return;
+	begin(w, "reserved-memory");
+	put_cells(w, 2, 2);
+	put_flag(w, "ranges");
+	begin_unit(w, "ramoops", gpa);
+	put_text(w, "compatible", "ramoops");
+	put_range(w, "reg", gpa, RAMOOPS_SIZE);
+	put_u32(w, "record-size", RAMOOPS_DUMP_SIZE);
+	put_u32(w, "console-size", RAMOOPS_CONSOLE_SIZE);
+	put_u32(w, "mem-type", RAMOOPS_CACHED);
+	end(w);
+	end(w);
+}
+
 static void put_vmbus(struct writer *w, const struct host_vmbus *bus)
 {
 	fdt64_t cells[3 * HOST_MMIO_MAX];
@@ -173,6 +197,9 @@ static void put_paravisor(struct writer *w, const struct host_tree *host,
 	if (parts->vtl0_initrd.bytes)
 		put_range(w, VTL0_PROP_INITRD, parts->vtl0_initrd.gpa,
 			  parts->vtl0_initrd.bytes);
+	if (parts->black_box.bytes)
+		put_range(w, VTL0_PROP_BLACK_BOX, parts->black_box.gpa,
+			  parts->black_box.bytes);
 	put_text(w, VTL0_PROP_COMMAND_LINE, parts->vtl0_command_line);
 	put_text(w, VTL0_PROP_APPEND, host->vtl0_append);
 	put_text(w, VTL0_PROP_SETTINGS, parts->settings);
@@ -207,6 +234,7 @@ int kernel_tree_write(void *out, uint32_t bytes, const struct host_tree *host,
 	end(&w);
 	put_cpus(&w, host);
 	put_memory(&w, &parts->vtl2_ram);
+	put_ramoops(&w, &parts->black_box);
 	put_vmbus(&w, &host->vmbus_vtl2);
 	put_paravisor(&w, host, parts);
 	end(&w);

@@ -13,7 +13,7 @@
 #include "le.h"
 
 #define SHIM_INFO_MAGIC 0x4d49485350414750ull
-#define SHIM_INFO_VERSION 1u
+#define SHIM_INFO_VERSION 2u
 
 struct shim_range {
 	le64 gpa;
@@ -37,7 +37,8 @@ struct shim_info {
 	struct shim_range vtl0_initrd;
 	struct shim_range vtl0_command_line; /* text and NUL */
 	struct shim_range vtl0_region; /* pages of kernel and initrd: no RAM */
+	struct shim_range black_box; /* follows it; no RAM either */
 } __packed;
-_Static_assert(sizeof(struct shim_info) == 208, "shim_info");
+_Static_assert(sizeof(struct shim_info) == 224, "shim_info");
 
 #endif

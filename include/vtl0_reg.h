@@ -39,6 +39,8 @@
  *	per memory range of the host that is not VTL2's, in the host's order;
  *	VTL0's RAM is the ranges with type 0.
  *   vtl2-ram        range: VTL2's RAM, kernel and image parts together.
+ *   black-box       range, if the image has one: blackbox_reg.h. Mapped as VTL0's
+ *	kernel and initrd are.
  *   vtl0-mmio       ranges: the MMIO apertures of VTL0's VMBus (low and high),
  *	empty if the host names none.
  *   shim-log        string: what the shim did, line by line.
@@ -58,6 +60,7 @@
 
 #define VTL0_PROP_VTL2_RAM "vtl2-ram"
 #define VTL0_PROP_MMIO "vtl0-mmio"
+#define VTL0_PROP_BLACK_BOX "black-box"
 #define VTL0_PROP_SHIM_LOG "shim-log"
 
 /* Bounds the shim holds every string to, bytes with the NUL. */

@@ -217,6 +217,9 @@ static int read_node(int node, struct device_tree *tree)
 	if (!ret)
 		ret = read_range(node, VTL0_PROP_INITRD, false, &tree->initrd);
 	if (!ret)
+		ret = read_range(node, VTL0_PROP_BLACK_BOX, false,
+				 &tree->black_box);
+	if (!ret)
 		ret = read_text(node, VTL0_PROP_COMMAND_LINE,
 				VTL0_COMMAND_LINE_SIZE, &tree->command_line);
 	if (!ret)

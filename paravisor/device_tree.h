@@ -22,6 +22,7 @@ struct device_tree {
 	unsigned int nr_mmio;
 	struct dt_range vtl2_ram;
 	struct dt_range kernel, initrd;
+	struct dt_range black_box;
 	/* Where VTL2's VMBus is reached, as the host says; 0: not said. */
 	uint32_t vmbus_connection;
 	/* Allocated; NULL: the property is not there. */

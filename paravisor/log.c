@@ -32,6 +32,7 @@
 
 static int sink_fd = STDERR_FILENO;
 static bool sink_kmsg;
+static log_tail *tail_of_log;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct log_module *modules;
@@ -45,6 +46,11 @@ void log_set_sink(int fd, bool kmsg)
 {
 	sink_fd = fd;
 	sink_kmsg = kmsg;
+}
+
+void log_set_tail(log_tail *tail)
+{
+	__atomic_store_n(&tail_of_log, tail, __ATOMIC_RELEASE);
 }
 
 static void module_list(struct log_module *module)
@@ -92,9 +98,10 @@ void log_write(struct log_module *module, enum log_level level,
 	/* Kernel priorities: 3 error, 4 warning, 5 notice, 7 debug. Notice
 	 * rather than info, so that the default console level shows it. */
 	static const char priority[] = { '3', '4', '5', '7' };
+	log_tail *tail = __atomic_load_n(&tail_of_log, __ATOMIC_ACQUIRE);
 	char line[LINE_SIZE];
 	va_list args;
-	int n = 0;
+	int n = 0, start;
 
 	if (!__atomic_load_n(&module->listed, __ATOMIC_ACQUIRE))
 		module_list(module);
@@ -103,12 +110,15 @@ void log_write(struct log_module *module, enum log_level level,
 
 	if (sink_kmsg)
 		n = snprintf(line, sizeof(line), "<%c>", priority[level]);
+	start = n;
 	n += snprintf(line + n, sizeof(line) - n, "%s: ", module->name);
 	va_start(args, format);
 	n += vsnprintf(line + n, sizeof(line) - n, format, args);
 	va_end(args);
 	if (n > LINE_SIZE - 2)
 		n = LINE_SIZE - 2;
+	if (tail)
+		tail((int)level, line + start, (size_t)(n - start));
 	line[n++] = '\n';
 	/* Nobody is left to tell when the log cannot be written. */
 	if (write(sink_fd, line, n) < 0)

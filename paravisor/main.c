@@ -43,6 +43,7 @@
 #include "relay/server.h"
 #include "relay/vmbus_reg.h"
 
+#include "blackbox.h"
 #include "boot_linux.h"
 #include "chipset/chipset.h"
 #include "device_tree.h"
@@ -485,11 +486,15 @@ static int vmbus_post(void *opaque, uint32_t vp, uint8_t sint,
 		      const void *payload, size_t size)
 {
 	struct daemon *d = opaque;
+	int ret;
 
 	if (vp >= d->partition.nr_vps || sint >= HV_SINT_COUNT)
 		return -EINVAL;
-	return synic_post(&d->partition.vp[vp].synic, sint, VMBUS_MESSAGE_TYPE,
-			  payload, size);
+	ret = synic_post(&d->partition.vp[vp].synic, sint, VMBUS_MESSAGE_TYPE,
+			 payload, size);
+	if (!ret)
+		blackbox_message(BLACKBOX_TO_GUEST, vp, payload, size);
+	return ret;
 }
 
 static void vmbus_signal(void *opaque, uint32_t vp, uint8_t sint,
@@ -523,6 +528,7 @@ static int port_message(void *opaque, uint32_t vp, uint32_t connection,
 		return -ENOENT;
 	if (type != VMBUS_MESSAGE_TYPE)
 		return -EINVAL;
+	blackbox_message(BLACKBOX_FROM_GUEST, vp, payload, size);
 	return vmbus_server_message(d->vmbus, vp, payload, size);
 }
 
@@ -748,8 +754,10 @@ int main(void)
 	take_settings(d);
 	p->ops = &partition_ops;
 	p->opaque = d;
-	if (partition_open(p, d->tree.ram, d->tree.nr_ram, &d->tree.vtl2_ram) ||
-	    partition_start_vps(p))
+	if (partition_open(p, d->tree.ram, d->tree.nr_ram, &d->tree.vtl2_ram))
+		return 1;
+	blackbox_open(&p->mshv, &d->tree.black_box);
+	if (partition_start_vps(p))
 		return 1;
 	start_all(d);
 	diag_inspect_serve(listener, p->vp[0].reactor);

@@ -33,6 +33,7 @@
 
 #include <pv/log.h>
 
+#include "blackbox.h"
 #include "partition.h"
 #include "reactor.h"
 
@@ -295,9 +296,11 @@ static void room(void *opaque)
 static int start_vp(struct partition *p, unsigned int index)
 {
 	struct vp *vp = &p->vp[index];
-	struct trace_ring *ring = calloc(1, sizeof(*ring));
+	struct trace_ring *ring = blackbox_exits(index);
 	int ret;
 
+	if (!ring)
+		ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
 	trace_init(&vp->trace, ring);
@@ -335,6 +338,7 @@ int partition_start_vps(struct partition *p)
 			PARTITION_MAX_VPS);
 		return -EINVAL;
 	}
+	blackbox_names(vp_exit_names.reason, VP_NR_EXITS);
 	/* One by one: the first reactor registers the memory for all. */
 	for (unsigned int i = 0; !ret && i < (unsigned int)cpus; i++) {
 		ret = start_vp(p, i);

@@ -249,7 +249,7 @@ static uint64_t syscalls(const struct vp *vp)
 	return vp->hw.ioctls + r->enters + r->waits + atomic_load(&r->wakes);
 }
 
-static const struct trace_names exit_names = {
+const struct trace_names vp_exit_names = {
 	.reason = { "port", "msr", "memory", "hypercall", "cpuid", "sint",
 		    "eoi", "fault", "other" },
 	.hypercall = VP_EXIT_HYPERCALL,
@@ -263,17 +263,17 @@ static void describe_exits(const struct vp *vp, struct inspect *out)
 
 	if (inspect_begin(out, "exits")) {
 		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
-			inspect_u64(out, exit_names.reason[i], vp->exits[i]);
+			inspect_u64(out, vp_exit_names.reason[i], vp->exits[i]);
 		inspect_end(out);
 	}
 	if (inspect_begin(out, "exit_ns")) {
 		for (unsigned int i = 0; i < VP_NR_EXITS; i++)
-			inspect_u64(out, exit_names.reason[i],
+			inspect_u64(out, vp_exit_names.reason[i],
 				    trace_spent(ring, i));
 		inspect_end(out);
 	}
 	if (inspect_begin_newest(out, "trace", &n)) {
-		trace_describe(ring, &exit_names, n, out);
+		trace_describe(ring, &vp_exit_names, n, out);
 		inspect_end(out);
 	}
 }

@@ -34,6 +34,9 @@ enum vp_exit {
 	VP_NR_EXITS,
 };
 
+/* What each is called: inspect, black box. */
+extern const struct trace_names vp_exit_names;
+
 struct vp {
 	unsigned int index; /* and the CPU number */
 	uint32_t apic_id;

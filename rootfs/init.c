@@ -21,33 +21,47 @@
  * somebody first has to press Enter there: the kernel writes its log to the
  * same port, and a prompt that nobody asked for would land within its lines.
  *
+ * A kernel that makes cores (the debug image's) is told to start this program
+ * once more with the core of whatever died, "/init core PID SIGNAL" (core_reg.h):
+ * core_pipe_limit keeps the dead one around, and with it VTL2, until it has
+ * been sent to the host, or the host did not take it in CORE_SECONDS.
+ *
  * One thread; it blocks in wait() only. All it says goes to the kernel's log.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/serial.h>
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core_reg.h"
+
 #define DAEMON "/bin/paravisor"
 #define SHELL "/bin/sh"
 #define COM3 "/dev/ttyS0" /* the driver's one port */
 #define COM3_PORT 0x3e8
 #define COM3_WAIT_MS 2000
+#define CORE_PATTERN "/proc/sys/kernel/core_pattern"
+#define CORE_SECONDS 60
+#define SYSLOG_READ_ALL 3 /* syslog(2) */
 #define SHIM_LOG "/proc/device-tree/paravisor/shim-log"
 
 /* Type of the VMBus serial ports; the daemon drives them through UIO. */
@@ -154,7 +168,11 @@ static void apply_settings(void)
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		write_setting(settings[i][0], settings[i][1]);
-	/* A core would fill the RAM disk. */
+	if (!access(CORE_PATTERN, W_OK)) {
+		write_setting("/proc/sys/kernel/core_pipe_limit", "1");
+		write_setting(CORE_PATTERN, "|/init core %p %s");
+	}
+	/* A core in a file would fill the RAM disk. */
 	setrlimit(RLIMIT_CORE, &no_core);
 }
 
@@ -328,12 +346,89 @@ static void supervise(pid_t daemon, pid_t shell, bool hold)
 	}
 }
 
-int main(void)
+/* ---- "/init core PID SIGNAL", started by the kernel ---- */
+
+static bool send_all(int fd, const void *bytes, size_t size)
+{
+	const char *p = bytes;
+
+	while (size) {
+		ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return false;
+		p += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+static int connect_host(void)
+{
+	const struct sockaddr_vm host = { .svm_family = AF_VSOCK,
+					  .svm_cid = VMADDR_CID_HOST,
+					  .svm_port = CORE_PORT };
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && !connect(fd, (const struct sockaddr *)&host,
+				sizeof(host)))
+		return fd;
+	say(LOG_WARNING, "core: the host does not take it: %m");
+	return -1;
+}
+
+/* The log of the kernel as it is now, and in it the daemon's. */
+static bool send_head(int fd, uint32_t pid, uint32_t number)
+{
+	static char log[CORE_LOG_MAX];
+	int len = klogctl(SYSLOG_READ_ALL, log, sizeof(log));
+	const struct core_head head = {
+		.magic = cpu_to_le64(CORE_MAGIC),
+		.version = cpu_to_le32(CORE_VERSION),
+		.pid = cpu_to_le32(pid),
+		.signal = cpu_to_le32(number),
+		.log_bytes = cpu_to_le32(len > 0 ? (uint32_t)len : 0),
+	};
+
+	return send_all(fd, &head, sizeof(head)) &&
+	       send_all(fd, log, len > 0 ? (size_t)len : 0);
+}
+
+static int send_core(const char *pid, const char *number)
+{
+	static char block[64 << 10];
+	unsigned long long sent = 0;
+	ssize_t n = 0;
+	int fd;
+
+	kmsg = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	alarm(CORE_SECONDS);
+	fd = connect_host();
+	if (fd < 0 || !send_head(fd, (uint32_t)strtoul(pid, NULL, 10),
+				 (uint32_t)strtoul(number, NULL, 10)))
+		return 1;
+	while ((n = read(STDIN_FILENO, block, sizeof(block))) > 0 &&
+	       send_all(fd, block, (size_t)n))
+		sent += (unsigned long long)n;
+	if (n) {
+		say(LOG_WARNING, "core: not sent to the end: %m");
+		return 1;
+	}
+	/* The host closes when it has it all; VTL2 must not end before. */
+	shutdown(fd, SHUT_WR);
+	n = read(fd, block, 1);
+	say(LOG_NOTICE, "core: %llu KiB sent to the host", sent >> 10);
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	bool shell = access(SHELL, X_OK) == 0;
 	bool hold = shell && getenv("PARAVISOR_HOLD");
 	pid_t shell_pid = -1, daemon;
 
+	if (argc == 4 && !strcmp(argv[1], "core"))
+		return send_core(argv[2], argv[3]);
 	if (getpid() != 1) {
 		fprintf(stderr, "init: runs as PID 1 only\n");
 		return 2;

@@ -11,7 +11,7 @@ target_sources := $(paravisor_sources) $(wildcard rootfs/init.c)
 unit_tests := $(wildcard test/unit/*_test.c)
 host_sources := $(filter-out $(target_sources) $(shim_sources) $(unit_tests) \
 	$(tiny_sources) test/check/%,$(wildcard $(addsuffix *.c,include/ relay/ \
-	nvme/ mana/ igvm/ rootfs/ rootfs/sources/ test/*/)))
+	nvme/ mana/ igvm/ rootfs/ rootfs/sources/ test/*/) paravisor/pvctl*.c))
 checked := $(target_sources) $(shim_sources) $(tiny_sources) $(host_sources) \
 	$(unit_tests)
 

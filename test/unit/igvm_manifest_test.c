@@ -238,7 +238,8 @@ static void test_kernel(void **state)
 }
 
 static const struct layout_input sizes = {
-	.base = 0x70000000, .ram_size = 128 << 20, .shim_bytes = 30000,
+	.base = 0x70000000, .ram_size = 128 << 20,
+	.black_box_size = 4 << 20, .shim_bytes = 30000,
 	.kernel_bytes = 4 << 20, .kernel_init_size = 15 << 20,
 	.kernel_alignment = 2 << 20, .kernel_pref_address = 16 << 20,
 	.initramfs_bytes = 300001, .settings_bytes = 100,
@@ -260,7 +261,7 @@ static void test_layout(void **state)
 		l.page_tables, l.gdt, l.info, l.boot_params, l.command_line,
 		l.stack, l.shim, l.host_tree, l.kernel_tree, l.settings,
 		l.vtl0_command_line, l.kernel, l.initramfs, l.vtl0_kernel,
-		l.vtl0_initrd,
+		l.vtl0_initrd, l.black_box,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -275,6 +276,9 @@ static void test_layout(void **state)
 	assert_int_equal(l.kernel.gpa % (2 << 20), 0);
 	assert_true(l.kernel.bytes >= sizes.kernel_init_size);
 	assert_true(l.vtl0_region.gpa <= l.vtl0_kernel.gpa);
+	assert_int_equal(l.black_box.gpa, 0x77c00000);
+	assert_true(l.vtl0_region.gpa + l.vtl0_region.bytes ==
+		    l.black_box.gpa);
 }
 
 static void expect_layout(const struct layout_input *in, const char *where)
@@ -309,6 +313,10 @@ static void test_bad_layout(void **state)
 	LAYOUT("/ram_size", in.initramfs_bytes = 100 << 20);
 	LAYOUT("/ram_size", in.vtl0_initrd_bytes = 110 << 20);
 	LAYOUT("/ram_size", in.kernel_init_size = UINT32_MAX);
+	LAYOUT("/ram_size", in.black_box_size = 16 << 20,
+	       in.initramfs_bytes = 68 << 20);
+	LAYOUT("/black_box", in.black_box_size = (2 << 20) + 4096);
+	LAYOUT("/black_box", in.black_box_size = 18 << 20);
 	LAYOUT("/shim", in.shim_bytes = 0);
 	LAYOUT("/shim", in.shim_bytes = 65537);
 	LAYOUT("/settings", in.settings_bytes = 65537);

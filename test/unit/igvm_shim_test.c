@@ -16,12 +16,14 @@
 #include <cmocka.h>
 #include <libfdt.h>
 
+#include "blackbox_reg.h"
 #include "igvm/shim.h"
 #include "vtl0_reg.h"
 
 #define TREE_SIZE 65536
 #define BASE 0x70000000ull
 #define RAM (128ull << 20)
+#define BOX (BASE + RAM - (4 << 20))
 #define FOUR_GIB (1ull << 32)
 
 /* A host's tree: what a case changes of a good one. */
@@ -359,6 +361,7 @@ static void test_kernel_tree(void **state)
 	struct kernel_tree_parts parts = {
 		.vtl2_ram = { BASE, RAM, 3 },
 		.vtl0_kernel = { BASE + RAM - 8192, 5000, 0 },
+		.black_box = { BOX, 4 << 20, 0 },
 		.vtl0_command_line = "root=/dev/sda",
 		.settings = "{}", .log = "shim: one\n",
 	};
@@ -402,6 +405,15 @@ static void test_kernel_tree(void **state)
 			    "shim: one\n");
 	assert_null(fdt_getprop(out, fdt_path_offset(out, "/paravisor"),
 				VTL0_PROP_INITRD, NULL));
+	cells = prop(out, "/paravisor", VTL0_PROP_BLACK_BOX, 16);
+	assert_int_equal(fdt64_ld(&cells[0]), BOX);
+	/* The kernel's part lies in it, behind the header. */
+	cells = prop(out, "/reserved-memory/ramoops@77c01000", "reg", 16);
+	assert_int_equal(fdt64_ld(&cells[0]), BOX + BLACKBOX_PAGE);
+	assert_int_equal(fdt64_ld(&cells[1]), RAMOOPS_SIZE);
+	prop(out, "/reserved-memory", "ranges", 0);
+	assert_string_equal(prop(out, "/reserved-memory/ramoops@77c01000",
+				 "compatible", 8), "ramoops");
 
 	/* Too small for it, at any size: refused, never cut. */
 	for (int room = 0; room < bytes; room += 64)
@@ -459,6 +471,23 @@ static void test_boot_params(void **state)
 			 BASE + RAM - 0x4000);
 	assert_int_equal(le64_to_cpu(b.e820_table[2].addr), BASE + RAM);
 	assert_int_equal(le64_to_cpu(b.e820_table[2].size), RAM);
+
+	/* The black box behind it, or alone: one hole. */
+	info.vtl0_region.gpa = cpu_to_le64(BASE + RAM - (4 << 20) - 0x4000);
+	info.black_box.gpa = cpu_to_le64(BASE + RAM - (4 << 20));
+	info.black_box.bytes = cpu_to_le64(4 << 20);
+	boot_params_fill(&b, &info, &ram, 0);
+	assert_int_equal(b.e820_entries, 3);
+	assert_int_equal(le64_to_cpu(b.e820_table[1].addr),
+			 BASE + RAM - (4 << 20) - 0x4000);
+	assert_int_equal(le64_to_cpu(b.e820_table[1].size),
+			 (4 << 20) + 0x4000);
+	info.vtl0_region.gpa = info.vtl0_region.bytes = cpu_to_le64(0);
+	boot_params_fill(&b, &info, &ram, 0);
+	assert_int_equal(b.e820_entries, 3);
+	assert_int_equal(le64_to_cpu(b.e820_table[1].addr),
+			 BASE + RAM - (4 << 20));
+	assert_int_equal(le64_to_cpu(b.e820_table[1].size), 4 << 20);
 }
 
 static void test_log(void **state)

@@ -134,6 +134,7 @@ static void all(void **state)
 	(void)state;
 	put_range(VTL0_PROP_KERNEL, 0x4000000, 0xa00001);
 	put_range(VTL0_PROP_INITRD, 0x6000000, 17);
+	put_range(VTL0_PROP_BLACK_BOX, 0x77c00000, 4 << 20);
 	put_text(VTL0_PROP_COMMAND_LINE, "quiet");
 	put_text(VTL0_PROP_APPEND, "");
 	memset(settings, ' ', VTL0_SETTINGS_SIZE);
@@ -148,6 +149,8 @@ static void all(void **state)
 	assert_int_equal(t.kernel.gpa, 0x4000000);
 	assert_int_equal(t.kernel.size, 0xa00001);
 	assert_int_equal(t.initrd.size, 17);
+	assert_int_equal(t.black_box.gpa, 0x77c00000);
+	assert_int_equal(t.black_box.size, 4 << 20);
 	assert_string_equal(t.command_line, "quiet");
 	assert_string_equal(t.append, "");
 	assert_string_equal(t.settings, settings);

@@ -143,7 +143,9 @@ static void test_reopen_and_modify(void **state)
 	struct vmbus_modify_channel modify = { .channel = cpu_to_le32(1),
 					       .vp = cpu_to_le32(3) };
 	struct vmbus_modify_channel_response response;
+	uint64_t before = violation_count();
 	struct guest_channel ch;
+	struct violation v;
 
 	(void)state;
 	begin(0);
@@ -168,6 +170,9 @@ static void test_reopen_and_modify(void **state)
 	guest_post(w->g, VMBUS_MODIFY_CHANNEL, &modify, sizeof(modify));
 	reactor_inline_drain();
 	w->g->manual = false;
+	assert_int_equal(violation_count(), before + 1);
+	assert_int_equal(violation_get(before + 1, &v), 0);
+	assert_string_equal(v.rule, "vmbus.modify.busy");
 	assert_int_equal(guest_expect(w->g, VMBUS_MODIFY_CHANNEL_RESPONSE,
 				      &response, sizeof(response)), 0);
 	assert_int_equal(le32_to_cpu(response.status),

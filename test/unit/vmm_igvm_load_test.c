@@ -15,6 +15,7 @@
 
 #include <libfdt.h>
 
+#include "blackbox_reg.h"
 #include "hv_reg.h"
 #include "igvm/crc32.h"
 #include "stderr_capture.h"
@@ -539,11 +540,49 @@ static void files_that_cannot_be_read(void **state)
 	assert_non_null(strstr(captured_stderr(), "has 0 bytes"));
 }
 
+/* The page that says where the black box is, and pages that only look so. */
+static void black_box(void **state)
+{
+	static const struct {
+		uint64_t gpa, said, size;
+		bool found;
+	} cases[] = {
+		{ BASE + 60 * MIB, BASE + 60 * MIB, 4 * MIB, true },
+		{ BASE + 60 * MIB, BASE + 62 * MIB, 2 * MIB, false },
+		{ BASE + 60 * MIB, BASE + 60 * MIB, 6 * MIB, false },
+		{ BASE + 60 * MIB, BASE + 60 * MIB, 0, false },
+		{ BASE + 60 * MIB, BASE + 60 * MIB, UINT64_MAX, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct blackbox_header header = {
+			.magic = cpu_to_le64(BLACKBOX_MAGIC),
+			.gpa = cpu_to_le64(cases[i].said),
+			.size = cpu_to_le64(cases[i].size),
+		};
+
+		set_up(NULL);
+		add_usual();
+		add_page(cases[i].gpa, 1);
+		memset(image.data + image.data_len - PAGE, 0, PAGE);
+		memcpy(image.data + image.data_len - PAGE, &header,
+		       sizeof(header));
+		assert_accepted();
+		assert_int_equal(plan.black_box.gpa,
+				 cases[i].found ? cases[i].gpa : 0);
+		assert_int_equal(plan.black_box.bytes,
+				 cases[i].found ? cases[i].size : 0);
+		igvm_plan_free(&plan);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(black_box),
 		TEST(small_ram_lies_below_vtl2),
 		TEST(large_ram_continues_at_4_gib),
 		TEST(ram_up_to_vtl2_leaves_no_empty_range),

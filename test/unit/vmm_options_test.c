@@ -78,7 +78,8 @@ static void values_in_all_spellings(void **state)
 	assert_int_equal(parse("--hv --vtl2 --igvm=a -m 2GB -p 4 -c quiet "
 			       "--timeout=90 --com3 term --vtl0-kernel k "
 			       "--vtl0-initrd=i --vtl0-append=x=1 --settings s "
-			       "--control c --stats t --apic-ids even"),
+			       "--control c --stats t --blackbox b "
+			       "--apic-ids even"),
 			 OPTIONS_RUN);
 	assert_string_equal(options.igvm, "a");
 	assert_int_equal(options.memory, 2ull << 30);
@@ -93,6 +94,7 @@ static void values_in_all_spellings(void **state)
 	assert_string_equal(options.settings, "s");
 	assert_string_equal(options.control, "c");
 	assert_string_equal(options.stats, "t");
+	assert_string_equal(options.blackbox, "b");
 }
 
 static void blocks_of_disks(void **state)
@@ -407,7 +409,7 @@ static void help_names_every_option(void **state)
 		"--vmbus-com1-serial", "--vmbus-com2-serial",
 		"--vmbus-redirect", "--vtl2-vsock-path",
 		"--vmbus-vtl2-vsock-path", "--vsock-path", "--control",
-		"--stats", "--timeout", "--help", "--version", "128+n",
+		"--stats", "--blackbox", "--core", "--timeout", "--help", "--version", "128+n",
 		"--print-settings", ",block=B", ",uh ", ",uh-nvme",
 		"nvme-attach", "scsi-resize", "tap:NAME", "pcap=",
 		"mana-event", "mana-fault",

@@ -22,6 +22,9 @@
  *	                    `------ PARAMETER_INSERT -> RAM
  *	VP_CONTEXT ---------------------------------> machine
  *
+ * On its way the first walk meets the page that says where the image has its
+ * black box: what a host does that wants to read it.
+ *
  * A VTL0 kernel and initrd of the user lie in a range of their own, which VTL2
  * alone reaches: it copies them into VTL0's RAM each time it starts VTL0.
  *
@@ -35,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blackbox_reg.h"
 #include "hv_reg.h"
 #include "igvm_load.h"
 #include "memory_map.h"
@@ -320,6 +324,22 @@ static int check_place(const struct igvm_plan *plan,
 	return 0;
 }
 
+static void note_black_box(struct igvm_plan *plan, const struct igvm_header *h)
+{
+	struct blackbox_header box;
+	uint64_t gpa = le64_to_cpu(h->page_data->gpa), size;
+
+	if (!h->data || h->data_len < sizeof(box))
+		return;
+	memcpy(&box, h->data, sizeof(box));
+	size = le64_to_cpu(box.size);
+	if (le64_to_cpu(box.magic) == BLACKBOX_MAGIC &&
+	    le64_to_cpu(box.gpa) == gpa && size >= BLACKBOX_ALIGN &&
+	    size <= BLACKBOX_MAX_SIZE &&
+	    inside(gpa, size, plan->vtl2_base, plan->vtl2_size))
+		plan->black_box = (struct host_tree_range){ gpa, size };
+}
+
 static int check_registers(const struct igvm_plan *plan,
 			   const struct igvm_header *h)
 {
@@ -337,7 +357,7 @@ static int check_registers(const struct igvm_plan *plan,
 	return 0;
 }
 
-static int check_header(const struct igvm_plan *plan, struct area_check *areas,
+static int check_header(struct igvm_plan *plan, struct area_check *areas,
 			const struct igvm_header *h)
 {
 	uint32_t index;
@@ -349,6 +369,7 @@ static int check_header(const struct igvm_plan *plan, struct area_check *areas,
 			le64_to_cpu(h->parameter_area->number_of_bytes);
 		return 0;
 	case IGVM_VHT_PAGE_DATA:
+		note_black_box(plan, h);
 		return check_place(plan, h, le64_to_cpu(h->page_data->gpa),
 				   IGVM_PAGE_SIZE);
 	case IGVM_VHT_PARAMETER_INSERT:

@@ -39,6 +39,7 @@ struct igvm_plan {
 	struct memory_range ranges[IGVM_MAX_RANGES]; /* for machine_create() */
 	unsigned int nr_ranges, nr_ram; /* RAM comes first */
 	uint64_t vtl2_base, vtl2_size;
+	struct host_tree_range black_box; /* include/blackbox_reg.h */
 	void *tree; /* the device tree, flattened */
 	size_t tree_len;
 

@@ -31,11 +31,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "blackbox.h"
 #include "boot.h"
 #include "com.h"
 #include "command_console.h"
 #include "commands.h"
 #include "control.h"
+#include "core.h"
 #include "devices.h"
 #include "disks.h"
 #include "integration.h"
@@ -58,6 +60,8 @@ struct vmm {
 	struct vmm_options options;
 	struct boot boot;
 	FILE *stats;
+	struct blackbox_file *blackbox;
+	struct core_file *core;
 
 	struct reactor *loop;
 	struct serial_back *com3_back;
@@ -98,9 +102,28 @@ static void print_stats(void *opaque, FILE *out)
 	fputs("}", out);
 }
 
-/* At the end, whatever it was: {"status":N,"host":null or as above}. */
-static enum vmm_status write_stats(struct vmm *vmm, enum vmm_status status)
+/* At the end, whatever it was; VPs that do not stop may be writing still. */
+static enum vmm_status write_blackbox(struct vmm *vmm, enum vmm_status status)
 {
+	const struct host_tree_range *range = &vmm->boot.plan.black_box;
+	int err;
+
+	if (!vmm->blackbox)
+		return status;
+	err = blackbox_file_end(vmm->blackbox,
+				vmm->attached ?
+					machine_ram(vmm->machine, VTL2,
+						    range->gpa, range->bytes) :
+					NULL,
+				range->bytes);
+	vmm->blackbox = NULL;
+	return err && status == VMM_OK ? VMM_HOST_CANNOT : status;
+}
+
+/* Likewise: {"status":N,"host":null or as above}. */
+static enum vmm_status write_ends(struct vmm *vmm, enum vmm_status status)
+{
+	status = write_blackbox(vmm, status);
 	if (!vmm->stats)
 		return status;
 	fprintf(vmm->stats, "{\"host\":");
@@ -125,7 +148,7 @@ static void end_timer(struct reactor_timer *timer)
 
 	fprintf(stderr, "vmm: the VPs do not stop; leaving them\n");
 	terminal_restore();
-	_exit(write_stats(vmm, vmm->ending_status));
+	_exit(write_ends(vmm, vmm->ending_status));
 }
 
 static void stop(struct vmm *vmm, int status, const char *why)
@@ -453,12 +476,27 @@ static int open_ends(struct vmm *vmm)
 		if (!vmm->stats)
 			return -EINVAL;
 	}
+	if (o->blackbox && !vmm->boot.plan.black_box.bytes) {
+		fprintf(stderr, "vmm: --blackbox %s: %s has none\n",
+			o->blackbox, o->igvm);
+		return -EINVAL;
+	}
+	if (o->blackbox) {
+		vmm->blackbox = blackbox_file_open(o->blackbox);
+		if (!vmm->blackbox)
+			return -EINVAL;
+	}
 	vmm->com3_back = serial_back_open("com3", &o->com3, vmm->loop);
 	if (!vmm->com3_back)
 		return -EINVAL;
 	vmm->devices = devices_open(o, vmm->loop);
 	if (!vmm->devices)
 		return -EINVAL;
+	if (o->core) {
+		vmm->core = core_file_open(o->core, o->vtl2_vsock, vmm->loop);
+		if (!vmm->core)
+			return -EINVAL;
+	}
 	vmm->target = (struct command_target){ &command_ops, vmm };
 	if (o->control) {
 		vmm->control = control_open(o->control, vmm->loop, command_run,
@@ -571,7 +609,7 @@ static enum vmm_status run_machine(struct vmm *vmm)
 	if (!devices_stop(vmm->devices)) {
 		fputs("vmm: the devices do not stop; leaving them\n", stderr);
 		terminal_restore();
-		_exit(write_stats(vmm, status));
+		_exit(write_ends(vmm, status));
 	}
 	loop_stop(vmm->loop);
 	pthread_join(thread, NULL);
@@ -610,6 +648,7 @@ static void release(struct vmm *vmm)
 		machine_destroy(vmm->machine);
 	com_free(vmm->com3);
 	control_close(vmm->control);
+	core_file_close(vmm->core);
 	if (vmm->com3_back)
 		serial_back_close(vmm->com3_back);
 	if (vmm->signals.fd >= 0)
@@ -635,7 +674,7 @@ int main(int argc, char **argv)
 	default:
 		status = start(&vmm);
 	}
-	status = write_stats(&vmm, status);
+	status = write_ends(&vmm, status);
 	release(&vmm);
 	return status;
 }

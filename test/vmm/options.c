@@ -137,6 +137,8 @@ PARSE_WITH(set_path, parse_vtl0_initrd, vtl0_initrd)
 PARSE_WITH(set_path, parse_settings, settings)
 PARSE_WITH(set_path, parse_stats, stats)
 PARSE_WITH(set_path, parse_host_tree, host_tree)
+PARSE_WITH(set_path, parse_blackbox, blackbox)
+PARSE_WITH(set_path, parse_core, core)
 PARSE_WITH(set_socket_path, parse_control, control)
 PARSE_WITH(set_socket_path, parse_vtl2_vsock, vtl2_vsock)
 PARSE_WITH(set_socket_path, parse_vsock, vsock)
@@ -257,6 +259,10 @@ static const struct option_row rows[] = {
 	  parse_control, SEEING, 0 },
 	{ "--stats", "FILE", "counters of the host as JSON, written at exit",
 	  parse_stats, SEEING, 0 },
+	{ "--blackbox", "FILE", "VTL2's black box, written when VTL2 has ended",
+	  parse_blackbox, SEEING, NEEDS_IGVM },
+	{ "--core", "FILE", "core of the paravisor, when a signal ends it; the "
+	  "log in FILE.log", parse_core, SEEING, NEEDS_IGVM },
 	{ "--timeout", "SECONDS", "end with status 124 after this time",
 	  parse_timeout, SEEING, 0 },
 	{ "--host-tree", "FILE", "write the device tree for the image and exit",
@@ -504,6 +510,9 @@ enum options_result options_parse(int argc, char **argv,
 	    !options->vmbus_redirect)
 		result = refuse("--vsock-path", options->vsock,
 				"with --igvm it needs --vmbus-redirect");
+	if (result == OPTIONS_RUN && options->core && !options->vtl2_vsock)
+		result = refuse("--core", options->core,
+				"needs --vtl2-vsock-path: it comes that way");
 	if (result == OPTIONS_RUN && !options->igvm && !options->vtl0_kernel)
 		result = refuse("--igvm", NULL, "missing: there is nothing to "
 				"boot (--help lists the options)");

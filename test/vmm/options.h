@@ -47,6 +47,7 @@ struct vmm_options {
 	const char *vtl2_vsock, *vsock;
 
 	const char *control, *stats, *host_tree;
+	const char *blackbox, *core;
 	bool console; /* stdin and stdout are commands' */
 	unsigned int timeout_s; /* 0 = none */
 };
