@@ -171,8 +171,8 @@ object = $(patsubst %.c,build/obj/$(1)/%.o,$(2))
 
 # --- The daemon and PID 1 -----------------------------------------------------
 
-paravisor_sources := $(wildcard include/*.c paravisor/*.c paravisor/*/*.c \
-	relay/*.c nvme/*.c mana/*.c)
+paravisor_sources := $(filter-out paravisor/pvctl%,$(wildcard include/*.c \
+	paravisor/*.c paravisor/*/*.c relay/*.c nvme/*.c mana/*.c))
 
 $(OUT)/paravisor.debug: $(call object,$(FLAVOUR),$(paravisor_sources))
 	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -Wl$(comma)-Map=$@.map -o $@ \
