@@ -2,326 +2,33 @@
 /*
  * Commands of VTL2, theory of operation
  *
- *	Exec: data connections taken, pipes or a terminal made, spawned
+ *	Exec: started (diag_exec.c)
  *	           |
  *	           +-- client gone: SIGHUP to all of its session
  *	           v
  *	     ended (its pidfd says so) --> exit code kept --Wait--> forgotten
  *
  * A command leads a session of its own, so that it can be ended with all that
- * it started. Its standard streams are pipes, or a terminal, that pumps connect
- * with the client (diag_stream.c); or, if asked for, the client's sockets. What
- * the client did not name is /dev/null.
+ * it started. So many run at a time, and of those that have ended so many codes
+ * are kept, as there are places; a place whose command has ended a while ago
+ * goes to the next one.
  *
- * posix_spawn() and not fork(): the child of a fork has the whole address space
- * of a daemon that maps a guest's RAM, and a copy of what its VP threads were
- * about to do; the child of a spawn borrows ours until it is something else.
- *
- * What BusyBox can do has no name of its own in the image, only its shell knows
- * (rootfs/debug.list): a command that is no file is tried as one of BusyBox's.
+ * Failure: a command that cannot be watched is killed, and nobody hears of it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <pv/log.h>
 
+#include "diag_exec.h"
 #include "diag_state.h"
 
 LOG_MODULE("diag");
-
-#define MAX_WORDS 64
-#define BUSYBOX "/bin/busybox"
-#define TERMINALS "/dev/ptmx"
-
-extern char **environ;
-
-/* An ExecRequest. Its texts are copied, for they need an end each. */
-struct exec {
-	char *command;
-	char *argv[MAX_WORDS + 2];
-	char *envp[MAX_WORDS + 1];
-	unsigned int nr_args, nr_env;
-	bool tty, combine, clear_env, raw;
-	uint64_t conn[3];
-	int client[3]; /* the connections; -1: none, or handed on */
-	int child[3];  /* what the command gets; -1: /dev/null */
-	int ours[3];   /* the other ends; -1: none */
-	char terminal[32];
-	size_t used;
-	char text[DIAG_REQUEST_MAX + MAX_WORDS + 1];
-};
-
-/* ---- the request ---- */
-
-static char *keep(struct exec *e, const struct pb_field *f)
-{
-	char *text = e->text + e->used;
-
-	if (!pb_copy_text(f, text, sizeof(e->text) - e->used))
-		return NULL;
-	e->used += f->len + 1;
-	return text;
-}
-
-static void drop_env(struct exec *e, const char *name)
-{
-	size_t len = strlen(name);
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < e->nr_env; i++)
-		if (strncmp(e->envp[i], name, len) || e->envp[i][len] != '=')
-			e->envp[n++] = e->envp[i];
-	e->nr_env = n;
-}
-
-/* An EnvPair: "name=value" from its two fields, whichever comes first. */
-static bool take_env(struct exec *e, const struct pb_field *pair)
-{
-	struct pb_field f, name = { 0 }, value = { 0 };
-	struct pb_reader r;
-	char *text = e->text + e->used;
-	size_t room = sizeof(e->text) - e->used;
-
-	pb_read(&r, pair->bytes, pair->len);
-	while (pb_next(&r, &f)) {
-		if (f.number == 1)
-			name = f;
-		else if (f.number == 2)
-			value = f;
-	}
-	if (r.bad || !name.len || !pb_copy_text(&name, text, room))
-		return false;
-	drop_env(e, text);
-	if (!value.number)
-		return true;
-	if (e->nr_env == MAX_WORDS || room <= name.len + 1 ||
-	    !pb_copy_text(&value, text + name.len + 1, room - name.len - 1))
-		return false;
-	text[name.len] = '=';
-	e->used += name.len + 1 + value.len + 1;
-	e->envp[e->nr_env++] = text;
-	return true;
-}
-
-static bool take_field(struct exec *e, const struct pb_field *f)
-{
-	switch (f->number) {
-	case 1:
-		e->command = keep(e, f);
-		return e->command;
-	case 2:
-		if (e->nr_args == MAX_WORDS)
-			return false;
-		e->argv[++e->nr_args] = keep(e, f);
-		return e->argv[e->nr_args];
-	case 3:
-		e->tty = f->value;
-		return true;
-	case 4:
-	case 5:
-	case 6:
-		e->conn[f->number - 4] = f->value;
-		return true;
-	case 7:
-		e->combine = f->value;
-		return true;
-	case 8:
-		return f->wire == PB_BYTES && take_env(e, f);
-	case 9:
-		e->clear_env = f->value;
-		return true;
-	case 10:
-		e->raw = f->value;
-		return true;
-	}
-	return true;
-}
-
-/* `clear_env` stands behind `env` in the message, and comes before it. */
-static bool clears_env(const struct diag_call *call)
-{
-	struct pb_reader r;
-	struct pb_field f;
-	bool clears = false;
-
-	pb_read(&r, call->request.payload, call->request.len);
-	while (pb_next(&r, &f))
-		if (f.number == 9)
-			clears = f.value;
-	return clears;
-}
-
-static const char *take_request(struct diag_call *call, struct exec *e)
-{
-	struct pb_reader r;
-	struct pb_field f;
-
-	if (!clears_env(call))
-		for (char **word = environ; *word && e->nr_env < MAX_WORDS;)
-			e->envp[e->nr_env++] = *word++;
-	pb_read(&r, call->request.payload, call->request.len);
-	while (pb_next(&r, &f))
-		if (!take_field(e, &f))
-			return "command, args, env: texts without NUL, at most "
-			       "64 of each";
-	if (r.bad || !e->command || !*e->command)
-		return "command: missing";
-	e->argv[0] = e->command;
-	return NULL;
-}
-
-/* ---- its standard streams ---- */
-
-static int null_device(void)
-{
-	return open("/dev/null", O_RDWR | O_CLOEXEC);
-}
-
-/* The client of stream `i` gets a pipe to the command. */
-static int make_pipe(struct exec *e, unsigned int i)
-{
-	int fd[2];
-
-	if (e->client[i] < 0)
-		return 0;
-	if (e->raw) {
-		e->child[i] = fcntl(e->client[i], F_DUPFD_CLOEXEC, 0);
-		fcntl(e->client[i], F_SETFL, 0);
-		return e->child[i] < 0 ? -errno : 0;
-	}
-	if (pipe2(fd, O_CLOEXEC))
-		return -errno;
-	/* Input flows from us to the command. */
-	e->child[i] = fd[i ? 1 : 0];
-	e->ours[i] = fd[i ? 0 : 1];
-	fcntl(e->ours[i], F_SETFL, O_NONBLOCK);
-	return 0;
-}
-
-static int make_terminal(struct exec *e)
-{
-	int number, unlock = 0;
-	int master = open(TERMINALS, O_RDWR | O_NOCTTY | O_NONBLOCK |
-				     O_CLOEXEC);
-
-	if (master < 0)
-		return -errno;
-	if (ioctl(master, TIOCSPTLCK, &unlock) ||
-	    ioctl(master, TIOCGPTN, &number)) {
-		int error = errno;
-
-		close(master);
-		return -error;
-	}
-	snprintf(e->terminal, sizeof(e->terminal), "/dev/pts/%d", number);
-	e->ours[1] = master;
-	e->ours[0] = fcntl(master, F_DUPFD_CLOEXEC, 0);
-	return e->ours[0] < 0 ? -errno : 0;
-}
-
-static int make_streams(struct diag_server *s, struct exec *e)
-{
-	int ret = 0;
-
-	for (unsigned int i = 0; i < 3; i++) {
-		if (!e->conn[i])
-			continue;
-		e->client[i] = diag_data_take(s, e->conn[i]);
-		if (e->client[i] < 0)
-			return -ENOTCONN;
-	}
-	if (e->tty)
-		return make_terminal(e);
-	for (unsigned int i = 0; !ret && i < 3; i++)
-		ret = make_pipe(e, i);
-	if (!ret && e->combine && e->child[1] >= 0 && e->child[2] < 0) {
-		e->child[2] = fcntl(e->child[1], F_DUPFD_CLOEXEC, 0);
-		ret = e->child[2] < 0 ? -errno : 0;
-	}
-	for (unsigned int i = 0; !ret && i < 3; i++) {
-		if (e->child[i] < 0)
-			e->child[i] = null_device();
-		ret = e->child[i] < 0 ? -errno : 0;
-	}
-	return ret;
-}
-
-static void close_all(int fd[3])
-{
-	for (unsigned int i = 0; i < 3; i++) {
-		if (fd[i] >= 0)
-			close(fd[i]);
-		fd[i] = -1;
-	}
-}
-
-/* Between the client and the command; what is left over is closed. */
-static void connect_streams(struct diag_server *s, struct exec *e, pid_t pid)
-{
-	struct diag_pump *p;
-
-	if (e->client[0] >= 0 && e->ours[0] >= 0) {
-		p = diag_pump_start(s, e->client[0], e->ours[0],
-				    DIAG_PUMP_BYTES, true);
-		p->to_client = false;
-		p->process = pid;
-		e->client[0] = e->ours[0] = -1;
-	}
-	for (unsigned int i = 1; i < 3; i++) {
-		if (e->client[i] < 0)
-			continue;
-		p = diag_pump_start(s, e->ours[i], e->client[i],
-				    DIAG_PUMP_BYTES, true);
-		if (e->ours[i] < 0)
-			p->process = pid;
-		e->client[i] = e->ours[i] = -1;
-	}
-}
-
-/* ---- the process ---- */
-
-static int spawn(struct exec *e, pid_t *pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t all, none;
-	int ret;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID |
-				 POSIX_SPAWN_SETSIGDEF |
-				 POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawn_file_actions_init(&actions);
-	/* The first terminal that a session's leader opens is the session's. */
-	if (e->tty)
-		posix_spawn_file_actions_addopen(&actions, 0, e->terminal,
-						 O_RDWR, 0);
-	for (int i = e->tty ? 1 : 0; i < 3; i++)
-		posix_spawn_file_actions_adddup2(&actions,
-						 e->tty ? 0 : e->child[i], i);
-	ret = posix_spawnp(pid, e->command, &actions, &attributes, e->argv,
-			   e->envp);
-	if (ret == ENOENT && !strchr(e->command, '/'))
-		ret = posix_spawn(pid, BUSYBOX, &actions, &attributes,
-				  e->argv, e->envp);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	return -ret;
-}
 
 /* Free, or ended so long ago that nobody will ask. */
 static struct diag_process *find_free(struct diag_server *s)
@@ -344,10 +51,10 @@ static int start(struct diag_server *s, struct diag_call *call,
 		 struct exec *e, struct diag_process *p)
 {
 	pid_t pid;
-	int ret = make_streams(s, e);
+	int ret = exec_make_streams(e, s);
 
 	if (!ret)
-		ret = spawn(e, &pid);
+		ret = exec_spawn(e, &pid);
 	if (ret)
 		return ret;
 	*p = (struct diag_process){ .pid = pid,
@@ -361,7 +68,7 @@ static int start(struct diag_server *s, struct diag_call *call,
 		return ret;
 	}
 	fcntl(p->pidfd, F_SETFD, FD_CLOEXEC);
-	connect_streams(s, e, pid);
+	exec_connect_streams(e, s, pid);
 	log_info("%s: started, pid %d", e->command, (int)pid);
 	return 0;
 }
@@ -382,24 +89,19 @@ void diag_exec(struct diag_call *call)
 {
 	struct diag_server *s = call->server;
 	struct diag_process *p = find_free(s);
-	struct exec *e = calloc(1, sizeof(*e));
+	struct exec *e = exec_create();
 	const char *error;
 	int ret;
 
 	if (!e || !p || !diag_pumps_free(s, 3)) {
 		diag_refuse(s, &call->caller, TTRPC_RESOURCE_EXHAUSTED,
 			    "too many commands");
-		free(e);
+		if (e)
+			exec_destroy(e);
 		return;
 	}
-	memset(e->client, -1, sizeof(e->client));
-	memset(e->child, -1, sizeof(e->child));
-	memset(e->ours, -1, sizeof(e->ours));
-	error = take_request(call, e);
+	error = exec_take_request(e, call);
 	ret = error ? 0 : start(s, call, e, p);
-	close_all(e->client);
-	close_all(e->child);
-	close_all(e->ours);
 	if (error)
 		diag_refuse(s, &call->caller, TTRPC_INVALID_ARGUMENT, "%s",
 			    error);
@@ -411,7 +113,7 @@ void diag_exec(struct diag_call *call)
 			    e->command, strerror(-ret));
 	else
 		reply_number(s, &call->caller, p->pid);
-	free(e);
+	exec_destroy(e);
 }
 
 void diag_wait(struct diag_call *call)
