@@ -6,6 +6,7 @@
  * A module may log from two threads or have two of the same name (files of one
  * module): the last one listed speaks for all, for a filter sets them alike.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -20,6 +21,19 @@
 #define FILTER_MAX 256
 
 static const char *flavour;
+/* Tells one run of VTL2 from the next. */
+static char boot_id[40];
+
+static void read_boot_id(void)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, boot_id, sizeof(boot_id) - 1) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	boot_id[n > 0 ? n : 0] = '\0';
+	boot_id[strcspn(boot_id, "\n")] = '\0';
+}
 
 static void describe_build(void *object, struct inspect *out)
 {
@@ -30,6 +44,7 @@ static void describe_build(void *object, struct inspect *out)
 	inspect_text(out, "version", PARAVISOR_VERSION);
 	inspect_text(out, "flavour", flavour);
 	inspect_text(out, "kernel", uname(&kernel) ? "" : kernel.release);
+	inspect_text(out, "boot_id", boot_id);
 }
 
 static void describe_mesh(void *object, struct inspect *out)
@@ -102,6 +117,7 @@ void build_inspect_register(const char *image)
 						 NULL, NULL, true };
 
 	flavour = image;
+	read_boot_id();
 	inspect_register(&build);
 	inspect_register(&mesh);
 	inspect_register(&log);

@@ -9,7 +9,7 @@
 shim_sources := $(wildcard igvm/shim*.c)
 target_sources := $(paravisor_sources) $(wildcard rootfs/init.c)
 unit_tests := $(wildcard test/unit/*_test.c)
-host_sources := $(filter-out $(target_sources) $(shim_sources) $(unit_tests) \
+host_sources := $(wildcard paravisor/pvctl*.c) $(filter-out $(target_sources) $(shim_sources) $(unit_tests) \
 	$(tiny_sources) test/check/%,$(wildcard $(addsuffix *.c,include/ relay/ \
 	nvme/ mana/ igvm/ rootfs/ rootfs/sources/ test/*/)))
 checked := $(target_sources) $(shim_sources) $(tiny_sources) $(host_sources) \
