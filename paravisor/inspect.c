@@ -56,9 +56,9 @@ void inspect_updater_register(struct inspect_updater *entry)
 	updaters = entry;
 }
 
-void inspect_forbid_changes(void)
+void inspect_forbid_changes(bool forbid)
 {
-	changes_forbidden = true;
+	changes_forbidden = forbid;
 }
 
 int inspect_update(const char *path, const char *value, const char **error)

@@ -785,8 +785,7 @@ int main(void)
 		return 1;
 	violation_publish();
 	build_inspect_register(open ? "debug" : "release");
-	if (!open)
-		inspect_forbid_changes();
+	inspect_forbid_changes(!open);
 	take_settings(d);
 	p->ops = &partition_ops;
 	p->opaque = d;

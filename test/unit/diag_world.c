@@ -249,6 +249,7 @@ void diag_world_start(bool open)
 	FILE *kmsg;
 
 	register_tree();
+	inspect_forbid_changes(!open);
 	number++;
 	snprintf(world.control, sizeof(world.control), "diag-%d-%u-1",
 		 (int)getpid(), number);

@@ -636,6 +636,10 @@ static void release(void **state)
 	inspects(state);
 	pb_text(begin(), 1, "vp0/sample");
 	must(control, INSPECT, "Update", TTRPC_OK, NULL);
+	pb_text(begin(), 1, "log/filter");
+	pb_text(&request, 2, "info");
+	must(control, INSPECT, "Update", TTRPC_PERMISSION_DENIED,
+	     "not in release build");
 }
 
 static void names(void **state)

@@ -64,8 +64,8 @@ struct inspect_updater {
 	bool changes;
 };
 void inspect_updater_register(struct inspect_updater *entry);
-/* From now on only measurements are taken: this is a release image. */
-void inspect_forbid_changes(void);
+/* Only measurements are taken, or all: whether this is a release image. */
+void inspect_forbid_changes(bool forbid);
 
 /* 0; -ENOENT: nothing to update there; -EINVAL, -EPERM: forbidden, with
  * *error. */
