@@ -33,17 +33,28 @@ struct diag_answer {
 	unsigned int depth;
 	const char *path;
 	int result; /* of inspect_render() */
-	char json[JSON_MAX + YYJSON_PADDING_SIZE];
-	uint8_t tree[TREE_MAX];
+	char *json; /* JSON_MAX bytes, and yyjson's padding */
+	uint8_t *tree; /* TREE_MAX */
 };
 
 struct diag_answer *diag_answer_create(void)
 {
-	return malloc(sizeof(struct diag_answer));
+	struct diag_answer *a = malloc(sizeof(*a));
+
+	if (!a)
+		return NULL;
+	a->json = malloc(JSON_MAX + YYJSON_PADDING_SIZE);
+	a->tree = malloc(TREE_MAX);
+	if (a->json && a->tree)
+		return a;
+	diag_answer_destroy(a);
+	return NULL;
 }
 
 void diag_answer_destroy(struct diag_answer *a)
 {
+	free(a->json);
+	free(a->tree);
 	free(a);
 }
 
@@ -199,7 +210,7 @@ static void answer_inspect(struct diag_answer *a,
 			return;
 		}
 	}
-	pb_write(&w, a->tree, sizeof(a->tree));
+	pb_write(&w, a->tree, TREE_MAX);
 	result = pb_begin(&w, 1);
 	if (doc) {
 		put_node(&w, yyjson_doc_get_root(doc), 0, depth);
@@ -234,7 +245,7 @@ static void answer_update(struct diag_answer *a,
 		fail(job, TTRPC_INVALID_ARGUMENT, error);
 	if (ret || !describe(a, config, job, MAX_DEPTH))
 		return;
-	pb_write(&w, a->tree, sizeof(a->tree));
+	pb_write(&w, a->tree, TREE_MAX);
 	value = pb_begin(&w, 1);
 	doc = a->result > 0 && a->json[0] != '{' ?
 		yyjson_read(a->json, (size_t)a->result, 0) : NULL;
