@@ -55,7 +55,7 @@ step = @mkdir -p $(@D) build/log; \
 	test -s $$log || rm $$log
 endif
 
-all: $(IGVM) build/host/vmm
+all: $(IGVM) build/host/vmm build/host/pvctl
 
 # --- What the machine must have -----------------------------------------------
 
@@ -172,7 +172,7 @@ object = $(patsubst %.c,build/obj/$(1)/%.o,$(2))
 # --- The daemon and PID 1 -----------------------------------------------------
 
 # pvctl is the host's.
-paravisor_sources := $(filter-out paravisor/pvctl%.c,$(wildcard include/*.c \
+paravisor_sources := $(filter-out paravisor/pvctl%,$(wildcard include/*.c \
 	paravisor/*.c paravisor/*/*.c relay/*.c nvme/*.c mana/*.c))
 
 $(OUT)/paravisor.debug: $(call object,$(FLAVOUR),$(paravisor_sources))
@@ -190,10 +190,12 @@ $(OUT)/%: $(OUT)/%.debug
 # PROGRAM_sources lists a program's files; a directory may bring its own list in
 # sources.mk (add to host_programs; PROGRAM_ldflags is optional).
 
-host_programs := vmm igvm-build igvm-dump mkcpio
+host_programs := vmm igvm-build igvm-dump mkcpio pvctl
 vmm_sources := $(wildcard test/vmm/*.c test/model/*.c) include/guid.c \
 	paravisor/chipset/uart.c
 mkcpio_sources := rootfs/mkcpio.c
+pvctl_sources := $(wildcard paravisor/pvctl*.c) paravisor/ttrpc.c \
+	paravisor/protobuf.c
 igvm_library := $(filter-out igvm/build.c igvm/dump.c igvm/shim%.c, \
 	$(wildcard igvm/*.c))
 igvm-build_sources := igvm/build.c $(igvm_library)
@@ -319,7 +321,7 @@ clean:
 
 help:
 	@sed -n 's/^#: //p' Makefile
-#: make all             the image, build/FLAVOUR/paravisor-FLAVOUR.igvm, and vmm
+#: make all             the image, build/FLAVOUR/paravisor-FLAVOUR.igvm, vmm, pvctl
 #: make run             boot it, with an unmodified Linux guest in VTL0
 #: make test            check and e2e; of release, the areas about the image
 #: make check           compilers, sparse, cppcheck, unit tests, corpora; no VM

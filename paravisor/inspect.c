@@ -38,6 +38,7 @@ struct inspect {
 
 static struct inspect_entry *entries;
 static struct inspect_updater *updaters;
+static bool changes_forbidden;
 
 void inspect_register(struct inspect_entry *entry)
 {
@@ -55,6 +56,11 @@ void inspect_updater_register(struct inspect_updater *entry)
 	updaters = entry;
 }
 
+void inspect_forbid_changes(bool forbid)
+{
+	changes_forbidden = forbid;
+}
+
 int inspect_update(const char *path, const char *value, const char **error)
 {
 	struct inspect_updater *u = updaters;
@@ -63,6 +69,10 @@ int inspect_update(const char *path, const char *value, const char **error)
 		u = u->next;
 	if (!u)
 		return -ENOENT;
+	if (u->changes && changes_forbidden) {
+		*error = "not in release build";
+		return -EPERM;
+	}
 	*error = u->update(u->object, value);
 	return *error ? -EINVAL : 0;
 }

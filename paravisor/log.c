@@ -41,6 +41,8 @@ static struct {
 	int level;
 } wanted[MAX_WANTED];
 static unsigned int nr_wanted;
+/* Of modules that nobody named; -1: their own. */
+static int level_of_others = -1;
 
 void log_set_sink(int fd, bool kmsg)
 {
@@ -53,13 +55,19 @@ void log_set_tail(log_tail *tail)
 	__atomic_store_n(&tail_of_log, tail, __ATOMIC_RELEASE);
 }
 
+static int wanted_level(const struct log_module *module)
+{
+	for (unsigned int i = 0; i < nr_wanted; i++)
+		if (!strcmp(wanted[i].name, module->name))
+			return wanted[i].level;
+	return level_of_others < 0 ? module->level : level_of_others;
+}
+
 static void module_list(struct log_module *module)
 {
 	pthread_mutex_lock(&lock);
 	if (!module->listed) {
-		for (unsigned int i = 0; i < nr_wanted; i++)
-			if (!strcmp(wanted[i].name, module->name))
-				module->level = wanted[i].level;
+		module->level = wanted_level(module);
 		module->next = modules;
 		modules = module;
 		__atomic_store_n(&module->listed, 1, __ATOMIC_RELEASE);
@@ -91,6 +99,108 @@ int log_set_level(const char *name, enum log_level level)
 	pthread_mutex_unlock(&lock);
 	return err;
 }
+
+/* ---- filters ---- */
+
+static const char *const level_names[] = { "error", "warning", "info",
+					   "debug" };
+
+const char *log_level_name(enum log_level level)
+{
+	return level_names[level];
+}
+
+/* A level by its name, or by the first three letters of it or more. */
+static int level_of(const char *name, size_t len)
+{
+	for (int i = LOG_ERR; i <= LOG_DEBUG; i++)
+		if (len >= 3 && len <= strlen(level_names[i]) &&
+		    !strncmp(name, level_names[i], len))
+			return i;
+	return -1;
+}
+
+/* One word of a filter; `apply` false only looks whether it is one. */
+static const char *filter_word(const char *word, size_t len, bool apply)
+{
+	const char *equals = memchr(word, '=', len);
+	size_t name = equals ? (size_t)(equals - word) : 0;
+	int level = equals ? level_of(equals + 1, len - name - 1) :
+			     level_of(word, len);
+
+	if (level < 0)
+		return "a level is error, warning, info or debug";
+	if (equals && (!name || name >= sizeof(wanted[0].name)))
+		return "a module has a name of up to 23 bytes";
+	if (!apply)
+		return NULL;
+	if (!equals) {
+		level_of_others = level;
+		return NULL;
+	}
+	memcpy(wanted[nr_wanted].name, word, name);
+	wanted[nr_wanted].name[name] = '\0';
+	wanted[nr_wanted++].level = level;
+	return NULL;
+}
+
+static const char *filter_words(const char *filter, bool apply)
+{
+	const char *error = NULL;
+	unsigned int n = 0;
+
+	for (;; filter++) {
+		size_t len = strcspn(filter, ",");
+
+		if (n++ == MAX_WANTED)
+			return "at most 32 words";
+		error = filter_word(filter, len, apply);
+		filter += len;
+		if (error || !*filter)
+			return error;
+	}
+}
+
+const char *log_set_filter(const char *filter)
+{
+	const char *error = filter_words(filter, false);
+
+	if (error)
+		return error;
+	pthread_mutex_lock(&lock);
+	nr_wanted = 0;
+	level_of_others = LOG_INFO;
+	filter_words(filter, true);
+	for (struct log_module *m = modules; m; m = m->next)
+		__atomic_store_n(&m->level, wanted_level(m), __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+void log_get_filter(char *filter, unsigned int size)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = (unsigned int)snprintf(filter, size, "%s", level_names[
+		level_of_others < 0 ? LOG_INFO : level_of_others]);
+	for (unsigned int i = 0; i < nr_wanted && n < size; i++)
+		n += (unsigned int)snprintf(filter + n, size - n, ",%s=%s",
+					    wanted[i].name,
+					    level_names[wanted[i].level]);
+	pthread_mutex_unlock(&lock);
+}
+
+void log_for_each(void (*fn)(void *opaque, const char *module,
+			     enum log_level level), void *opaque)
+{
+	pthread_mutex_lock(&lock);
+	for (struct log_module *m = modules; m; m = m->next)
+		fn(opaque, m->name, (enum log_level)m->level);
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- lines ---- */
 
 void log_write(struct log_module *module, enum log_level level,
 	       const char *format, ...)

@@ -18,7 +18,7 @@
  *	relay (main_relay.c): the host's own devices for VTL0
  *
  * Threads: main() itself, which builds all, waits for devices and then serves
- * inspect, and one per VP. What touches objects of the server or the chipset's
+ * inspect, two of the diagnosis server, and one per VP. What touches objects of the server or the chipset's
  * channels runs on VP 0's reactor.
  *
  * Failure: without VTL's devices or a device tree the daemon ends, and with it
@@ -29,6 +29,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +46,11 @@
 
 #include "blackbox.h"
 #include "boot_linux.h"
+#include "build_inspect.h"
 #include "chipset/chipset.h"
 #include "device_tree.h"
 #include "diag_inspect.h"
+#include "diag_server.h"
 #include "get_notify.h"
 #include "host_channel.h"
 #include "log_sink.h"
@@ -721,6 +724,40 @@ static void start_all(struct daemon *d)
 	d->get.host.ops->started(&d->get.host, step.result);
 }
 
+/* ---- diagnosis ---- */
+
+static int pause_vtl0(void *opaque, bool paused)
+{
+	struct daemon *d = opaque;
+
+	return partition_pause(&d->partition, paused);
+}
+
+static void *diag_thread(void *opaque)
+{
+	diag_server_run(opaque);
+	return NULL;
+}
+
+/* After inspect's listener: an image without these ports is no less of one. */
+static void start_diag(struct daemon *d, int control, int data, bool open)
+{
+	const struct diag_config config = {
+		.reactor = d->partition.vp[0].reactor,
+		.open = open,
+		.kmsg = "/dev/kmsg",
+		.pause = pause_vtl0,
+		.opaque = d,
+	};
+	struct diag_server *server = NULL;
+	pthread_t thread;
+
+	if (control >= 0 && data >= 0)
+		server = diag_server_create(&config, control, data);
+	if (!server || pthread_create(&thread, NULL, diag_thread, server))
+		log_err("no diagnosis server");
+}
+
 static void log_to_kernel(void)
 {
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
@@ -743,14 +780,20 @@ int main(void)
 {
 	struct daemon *d = &self;
 	struct partition *p = &d->partition;
-	int listener;
+	/* As init has it: an image with a shell is one to do more with. */
+	bool open = !access("/bin/sh", X_OK);
+	int listener, control, data;
 
 	log_to_kernel();
 	log_info("up on %ld VPs", sysconf(_SC_NPROCESSORS_ONLN));
 	listener = diag_inspect_listen();
+	control = diag_server_listen(DIAG_CONTROL_PORT);
+	data = diag_server_listen(DIAG_DATA_PORT);
 	if (listener < 0 || device_tree_read(DEVICE_TREE, &d->tree))
 		return 1;
 	violation_publish();
+	build_inspect_register(open ? "debug" : "release");
+	inspect_forbid_changes(!open);
 	take_settings(d);
 	p->ops = &partition_ops;
 	p->opaque = d;
@@ -759,6 +802,7 @@ int main(void)
 	blackbox_open(&p->mshv, &d->tree.black_box);
 	if (partition_start_vps(p))
 		return 1;
+	start_diag(d, control, data, open);
 	start_all(d);
 	diag_inspect_serve(listener, p->vp[0].reactor);
 }

@@ -239,6 +239,7 @@ static void describe(void *object, struct inspect *out)
 	struct partition *p = object;
 
 	inspect_text(out, "state", state[atomic_load(&p->state)]);
+	inspect_bool(out, "paused", atomic_load(&p->paused));
 	inspect_u64(out, "vps", p->nr_vps);
 	inspect_u64(out, "starts", p->starts);
 	inspect_u64(out, "hypercalls", atomic_load(&p->mshv.hypercalls));
@@ -444,7 +445,26 @@ void partition_quiet(struct partition *p)
 
 bool partition_running(const struct partition *p)
 {
-	return atomic_load(&p->state) == PARTITION_RUNNING;
+	return atomic_load(&p->state) == PARTITION_RUNNING &&
+	       !atomic_load(&p->paused);
+}
+
+static void left(void *arg)
+{
+	(void)arg;
+}
+
+int partition_pause(struct partition *p, bool paused)
+{
+	if (atomic_load(&p->state) != PARTITION_RUNNING)
+		return -EINVAL;
+	atomic_store(&p->paused, paused);
+	log_info("VTL0: %s", paused ? "paused" : "goes on");
+	/* What a VP's thread runs, it runs out of VTL0, and afterwards it
+	 * looks whether it may enter again. */
+	for (unsigned int i = 0; i < p->nr_vps; i++)
+		reactor_run(p->vp[i].reactor, left, NULL);
+	return 0;
 }
 
 void partition_park(struct vp *vp)

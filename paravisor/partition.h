@@ -74,6 +74,7 @@ struct partition {
 	atomic_uint parked;	 /* VPs that have for the stop under way */
 	atomic_uint resetting;	 /* VPs whose reset is not done */
 	atomic_bool reset_failed;
+	atomic_bool paused;	 /* VPs stay out of a running VTL0 */
 	bool ran;
 	sem_t up;
 	struct reactor_call step;
@@ -109,11 +110,20 @@ void partition_end(struct partition *p, enum partition_end end,
  * it may want to save a dump. Any VP's thread. */
 void partition_crashed(struct partition *p, const struct vp *vp);
 
+/*
+ * Keeps all VPs out of VTL0, or lets them go on. Their reactors work on: I/O
+ * under way ends, and time goes on for the guest, which finds it later than it
+ * was. A reset or an end is no way out of it. Returns when all are out: any
+ * thread but a reactor's. 0; -EINVAL: VTL0 does not run.
+ */
+int partition_pause(struct partition *p, bool paused);
+
 /* Answer to ops->quiesce. VP 0's reactor. */
 void partition_quiet(struct partition *p);
 
 /* ---- for vp.c ---- */
 
+/* And not paused. */
 bool partition_running(const struct partition *p);
 /* The VP is out of VTL0; own thread, before each wait. */
 void partition_park(struct vp *vp);

@@ -324,7 +324,7 @@ void vp_publish(struct vp *vp)
 	snprintf(vp->sample_name, sizeof(vp->sample_name), "%s/sample",
 		 vp->name);
 	vp->updater = (struct inspect_updater){ vp->sample_name, take_sample,
-						vp, NULL };
+						vp, NULL, false };
 	inspect_updater_register(&vp->updater);
 }
 

@@ -138,6 +138,20 @@ build/check/control_schema.ok: test/check/control_schema \
 		test/vmm/control.schema.json build/unit/vmm_control_test
 	$(call step,SCHEMA,$^ && touch $@)
 
+# --- pvctl, and its schema; other clients of the diagnosis protocol -------------
+
+build/check/pvctl.ok: test/check/pvctl paravisor/pvctl.schema.json \
+		build/host/pvctl build/unit/paravisor_diag_server_test \
+		paravisor/pvctl.1
+	$(call step,PVCTL,$^ && touch $@)
+
+build/test/diag_pb2.py: paravisor/diag.proto | $(ready)
+	$(call step,PROTOC,protoc --python_out=$(@D) -I$(<D) $<)
+build/check/diag_protocol.ok: test/check/diag_protocol test/e2e/diag/client.py \
+		test/check/diag_transcripts build/test/diag_pb2.py \
+		build/unit/paravisor_diag_server_test
+	$(call step,PROTO,$^ && touch $@)
+
 # --- Fuzz targets: what they found once must not be found again ---------------
 
 include test/fuzz/fuzz.mk
@@ -152,7 +166,8 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	$(foreach t,$(threaded_tests),build/check/tsan/$(notdir $(t:.c=)).ok:/) \
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
 	build/check/rules.ok:/ build/check/paths.ok:/ build/check/waits.ok:/ \
-	build/check/control_schema.ok:/
+	build/check/control_schema.ok:/ build/check/pvctl.ok:/ \
+	build/check/diag_protocol.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
 check-items: $(check_targets)

@@ -132,7 +132,7 @@ void fuzz_one(struct fuzz_input *in)
 	static struct inspect_entry build = { "build", describe_text,
 					      "a\"b\\c\n\xff", NULL };
 	static struct inspect_updater updater = { "vp0/exits", update, NULL,
-						  NULL };
+						  NULL, false };
 	static bool registered;
 
 	if (!registered) {

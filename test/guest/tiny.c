@@ -14,7 +14,8 @@
  *
  *	cases=V-01,S-*		these rows only; a star at the end stands for
  *				any rest, a minus in front takes away; B-* (what
- *				things cost) run only when they are named
+ *				things cost) and look-* (what is looked at from
+ *				outside) run only when they are named
  *	repeat=N		each one so often
  *	times=1			how long each one took
  *	go=1			waits for a byte from COM1 first
@@ -46,7 +47,7 @@ void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks);
 
 static const struct tiny_case *const lists[] = {
 	platform_cases, cpu_cases, vmbus_cases, feature_cases, ring_cases,
-	scsi_cases, isolation_cases, cost_cases,
+	scsi_cases, isolation_cases, cost_cases, look_cases,
 };
 #define NR_LISTS (sizeof(lists) / sizeof(lists[0]))
 
@@ -180,7 +181,7 @@ static bool matches(const char *pattern, const char *id)
 static bool chosen(const struct tiny_case *list, const char *id)
 {
 	const char *at = option("cases");
-	bool yes = list != cost_cases;
+	bool yes = list != cost_cases && list != look_cases;
 
 	if (!at)
 		return yes;

@@ -60,10 +60,15 @@ struct inspect_updater {
 	const char *(*update)(void *object, const char *value);
 	void *object;
 	struct inspect_updater *next;
+	/* Not only a measurement: something is another way afterwards. */
+	bool changes;
 };
 void inspect_updater_register(struct inspect_updater *entry);
+/* Only measurements are taken, or all: whether this is a release image. */
+void inspect_forbid_changes(bool forbid);
 
-/* 0; -ENOENT: nothing to update there; -EINVAL with *error. */
+/* 0; -ENOENT: nothing to update there; -EINVAL, -EPERM: forbidden, with
+ * *error. */
 int inspect_update(const char *path, const char *value, const char **error);
 
 /*

@@ -45,12 +45,25 @@ int log_pass(struct log_module *module, struct log_limit *limit);
  * unknown names are kept for later. -EINVAL: name too long, table full. */
 int log_set_level(const char *module, enum log_level level);
 
+/*
+ * Sets all levels: "storvsp=debug", "warn,storvsp=debug,vp=err". A level alone
+ * is that of all modules not named; without one it is info. NULL, or what is
+ * wrong; then nothing has changed.
+ */
+const char *log_set_filter(const char *filter);
+/* The levels as such a filter: what it set and log_set_level() since. */
+void log_get_filter(char *filter, unsigned int size);
+/* Of each module that has logged. Under the log's lock: must not log. */
+void log_for_each(void (*fn)(void *opaque, const char *module,
+			     enum log_level level), void *opaque);
+const char *log_level_name(enum log_level level);
+
 #define log_err(...) log_write(&log_this, LOG_ERR, __VA_ARGS__)
 #define log_warn(...) log_write(&log_this, LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_write(&log_this, LOG_INFO, __VA_ARGS__)
 #define log_debug(...)                                                     \
 	do {                                                               \
-		if (log_this.level >= LOG_DEBUG)                           \
+		if (log_this.level >= LOG_DEBUG || !log_this.listed)       \
 			log_write(&log_this, LOG_DEBUG, __VA_ARGS__);      \
 	} while (0)
 
