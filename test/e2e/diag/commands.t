@@ -48,7 +48,7 @@ exits() {
 	local spin reached rip
 
 	rip=$(sed -n 's/^# rdmsr at \(0x[0-9a-f]*\).*/\1/p' "$com1")
-	must 0 "^\"$rip\"" -- inspect msr/unknown/0xdeadbeef/rip
+	must 0 "^$rip$" -- inspect msr/unknown/0xdeadbeef/rip
 	spin=$(sed -n 's/^# spin at \(0x[0-9a-f]*\).*/\1/p' "$com1")
 	must 0 -- sample 0 -n 100
 	reached=$(grep -c "^running $spin$" "$case_dir/pvctl" || true)
