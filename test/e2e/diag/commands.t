@@ -75,9 +75,10 @@ debug() {
 		grep -aq '^/dev/pts/' "$case_dir/pvctl" ||
 		fail "shell: status $status: $(head -c 300 "$case_dir/pvctl")"
 
-	must 0 '^"info,server=debug"' -- log server=debug
-	must 0 'server: "debug"|filter: "info,server=debug"' -- log
-	must 1 'a level is' -- log server=loud
+	must 0 '^"info,msr=debug"' -- log msr=debug
+	must 0 '^  msr: "debug"' -- log
+	must 0 '^  partition: "info"' -- log
+	must 1 'a level is' -- log msr=loud
 	must 0 '^"info"' -- log info
 
 	# The guest's time goes on, and it does not run.
