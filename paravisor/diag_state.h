@@ -44,7 +44,7 @@ struct diag_client {
 	uint8_t in[TTRPC_HEADER_SIZE + DIAG_REQUEST_MAX];
 	size_t in_len;
 	uint32_t skip; /* bytes of a frame that is too long, still to come */
-	bool ending;   /* closed when the last answer is out */
+	bool ending;   /* says no more; closed when the last answer is out */
 	unsigned int waiting; /* calls that are not answered yet */
 	uint8_t *out;
 	size_t out_len, out_at;
@@ -142,6 +142,7 @@ struct diag_process {
 
 void diag_exec(struct diag_call *call);
 void diag_wait(struct diag_call *call);
+bool diag_has_processes(const struct diag_server *s, uint32_t client);
 /* Whoever asked for them has gone. */
 void diag_processes_orphaned(struct diag_server *s, uint32_t client);
 void diag_processes_poll(struct diag_server *s);
