@@ -118,7 +118,7 @@ void diag_data_add(struct diag_server *s, int fd);
 int diag_data_take(struct diag_server *s, uint64_t id);
 /* At least `n` pumps are free, now that those are ended that can be. */
 bool diag_pumps_free(struct diag_server *s, unsigned int n);
-/* There is a free one. Owns both descriptors; `from` -1: the process does it. */
+/* There is a free one. Owns both descriptors; `from` -1: a process writes. */
 struct diag_pump *diag_pump_start(struct diag_server *s, int from, int to,
 				  enum diag_pump_kind kind, bool follow);
 void diag_pump_close(struct diag_pump *p);
