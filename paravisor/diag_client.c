@@ -11,6 +11,9 @@
  * client has a number that no other ever had, by which calls under way know
  * it: who has gone is answered by nobody.
  *
+ * A client that has closed its half is answered what it still waits for; if it
+ * had commands started, it is taken to have gone, and they go with it.
+ *
  * Failure: a client that leaves a frame or an answer where it is for
  * DIAG_CLIENT_DEADLINE, or that lets more than DIAG_OUT_MAX of answers pile up,
  * loses its connection.
@@ -291,10 +294,17 @@ static void receive(struct diag_server *s, struct diag_client *c)
 	uint8_t bytes[4096];
 	ssize_t n = recv(c->fd, bytes, sizeof(bytes), 0);
 
-	if (n > 0)
+	if (n > 0) {
 		diag_client_input(s, c, bytes, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	} else if (n == 0 && c->waiting && !c->ending &&
+		   !diag_has_processes(s, c->number)) {
+		/* Half closed, for all that can be told: its answers come. */
+		c->ending = true;
+		c->in_len = 0;
+		c->skip = 0;
+	} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 		diag_client_close(s, c);
+	}
 }
 
 static void transmit(struct diag_server *s, struct diag_client *c)
@@ -315,7 +325,7 @@ static void transmit(struct diag_server *s, struct diag_client *c)
 	free(c->out);
 	c->out = NULL;
 	c->out_len = c->out_at = 0;
-	if (c->ending)
+	if (c->ending && !c->waiting)
 		diag_client_close(s, c);
 }
 
@@ -333,8 +343,10 @@ void diag_clients_poll(struct diag_server *s)
 		c->poll = NULL;
 		if (c->fd < 0)
 			continue;
-		/* What is not taken is not added to. */
-		c->poll = diag_poll(s, c->fd, out ? POLLOUT : POLLIN);
+		/* What is not taken is not added to; and after an end there
+		 * is nothing to be read. */
+		c->poll = diag_poll(s, c->fd, out ? POLLOUT :
+					      c->ending ? 0 : POLLIN);
 		if (unfinished(c))
 			diag_wake_at(s, c->used + DIAG_CLIENT_DEADLINE);
 	}

@@ -137,8 +137,8 @@ const char *exec_take_request(struct exec *e, const struct diag_call *call)
 	struct pb_field f;
 
 	if (!clears_env(call))
-		for (char **word = environ; *word && e->nr_env < EXEC_MAX_WORDS;)
-			e->envp[e->nr_env++] = *word++;
+		for (char **at = environ; *at && e->nr_env < EXEC_MAX_WORDS;)
+			e->envp[e->nr_env++] = *at++;
 	pb_read(&r, call->request.payload, call->request.len);
 	while (pb_next(&r, &f))
 		if (!take_field(e, &f))

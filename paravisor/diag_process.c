@@ -143,6 +143,14 @@ void diag_wait(struct diag_call *call)
 	p->pid = 0;
 }
 
+bool diag_has_processes(const struct diag_server *s, uint32_t client)
+{
+	for (unsigned int i = 0; i < DIAG_PROCESSES; i++)
+		if (s->process[i].pid && s->process[i].client == client)
+			return true;
+	return false;
+}
+
 void diag_processes_orphaned(struct diag_server *s, uint32_t client)
 {
 	for (unsigned int i = 0; i < DIAG_PROCESSES; i++) {

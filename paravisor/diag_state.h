@@ -44,7 +44,7 @@ struct diag_client {
 	uint8_t in[TTRPC_HEADER_SIZE + DIAG_REQUEST_MAX];
 	size_t in_len;
 	uint32_t skip; /* bytes of a frame that is too long, still to come */
-	bool ending;   /* closed when the last answer is out */
+	bool ending;   /* says no more; closed when the last answer is out */
 	unsigned int waiting; /* calls that are not answered yet */
 	uint8_t *out;
 	size_t out_len, out_at;
@@ -118,7 +118,7 @@ void diag_data_add(struct diag_server *s, int fd);
 int diag_data_take(struct diag_server *s, uint64_t id);
 /* At least `n` pumps are free, now that those are ended that can be. */
 bool diag_pumps_free(struct diag_server *s, unsigned int n);
-/* There is a free one. Owns both descriptors; `from` -1: the process does it. */
+/* There is a free one. Owns both descriptors; `from` -1: a process writes. */
 struct diag_pump *diag_pump_start(struct diag_server *s, int from, int to,
 				  enum diag_pump_kind kind, bool follow);
 void diag_pump_close(struct diag_pump *p);
@@ -142,6 +142,7 @@ struct diag_process {
 
 void diag_exec(struct diag_call *call);
 void diag_wait(struct diag_call *call);
+bool diag_has_processes(const struct diag_server *s, uint32_t client);
 /* Whoever asked for them has gone. */
 void diag_processes_orphaned(struct diag_server *s, uint32_t client);
 void diag_processes_poll(struct diag_server *s);

@@ -208,13 +208,13 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_shell, true, false },
 	{ "run", "[--] COMMAND [ARG]...", "a command of VTL2",
 	  pvctl_do_run, true, false },
-	{ "kmsg", "[-f] [-r]", "the kernel's and the daemon's log; -f waits for "
-	  "more, -r also over restarts", pvctl_do_kmsg, false, false },
-	{ "inspect", "[-r [-l DEPTH]] [-j] [-p [--period S] [--count N]] [PATH "
-	  "[-u VALUE]]", "the daemon's tree; -r all below, -j as JSON, -p again "
-	  "and again, -u updates", pvctl_do_inspect, false, false },
-	{ "log", "[LEVEL|MODULE=LEVEL[,...]]", "what is logged: error, warning, "
-	  "info, debug", pvctl_do_log, false, false },
+	{ "kmsg", "[-f] [-r]", "the kernel's and the daemon's log; -f waits "
+	  "for more, -r also over restarts", pvctl_do_kmsg, false, false },
+	{ "inspect", "[-r [-l DEPTH]] [-j] [-p [--period S] [--count N]] "
+	  "[PATH [-u VALUE]]", "the daemon's tree; -r all below, -j as JSON, "
+	  "-p again and again, -u updates", pvctl_do_inspect, false, false },
+	{ "log", "[LEVEL|MODULE=LEVEL[,...]]", "what is logged: error, "
+	  "warning, info, debug", pvctl_do_log, false, false },
 	{ "trace", "VP [-n COUNT]", "the newest exits of a VP",
 	  pvctl_do_trace, false, false },
 	{ "sample", "VP [-n COUNT]", "where a VP is now",
@@ -298,28 +298,29 @@ static int do_completion(struct pvctl *p, int argc, char **argv)
 {
 	static const char script[] =
 		"_pvctl() {\n"
-		"	local cur=${COMP_WORDS[COMP_CWORD]} word cmd= vm=$PVCTL_VM i\n"
-		"	for ((i = 1; i < COMP_CWORD; i++)); do\n"
-		"		word=${COMP_WORDS[i]}\n"
-		"		case $word in\n"
-		"		--vm) vm=${COMP_WORDS[++i]};;\n"
-		"		-t) ((++i));;\n"
-		"		-*) ;;\n"
-		"		*) cmd=$word; break;;\n"
-		"		esac\n"
-		"	done\n"
-		"	case $cmd in\n"
-		"	'') COMPREPLY=($(compgen -W \"$(pvctl commands) --vm --json"
+		"  local cur=${COMP_WORDS[COMP_CWORD]} word cmd= i\n"
+		"  local vm=$PVCTL_VM\n"
+		"  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+		"    word=${COMP_WORDS[i]}\n"
+		"    case $word in\n"
+		"    --vm) vm=${COMP_WORDS[++i]};;\n"
+		"    -t) ((++i));;\n"
+		"    -*) ;;\n"
+		"    *) cmd=$word; break;;\n"
+		"    esac\n"
+		"  done\n"
+		"  case $cmd in\n"
+		"  '') COMPREPLY=($(compgen -W \"$(pvctl commands) --vm --json"
 		" -t --help --version\" -- \"$cur\"));;\n"
-		"	inspect) local dir=\n"
-		"		[[ $cur != */* ]] || dir=${cur%/*}\n"
-		"		COMPREPLY=($(compgen -W \"$(pvctl --vm \"$vm\" -t 2"
+		"  inspect) local dir=\n"
+		"    [[ $cur != */* ]] || dir=${cur%/*}\n"
+		"    COMPREPLY=($(compgen -W \"$(pvctl --vm \"$vm\" -t 2"
 		" inspect ${dir:+\"$dir\"} 2>/dev/null |\n"
-		"			sed \"s|:.*||; s|^|${dir:+$dir/}|\")\" -- \"$cur\"))"
+		"      sed \"s|:.*||; s|^|${dir:+$dir/}|\")\" -- \"$cur\"))"
 		";;\n"
-		"	crash) COMPREPLY=($(compgen -W panic -- \"$cur\"));;\n"
-		"	completion) COMPREPLY=($(compgen -W bash -- \"$cur\"));;\n"
-		"	esac\n"
+		"  crash) COMPREPLY=($(compgen -W panic -- \"$cur\"));;\n"
+		"  completion) COMPREPLY=($(compgen -W bash -- \"$cur\"));;\n"
+		"  esac\n"
 		"}\n"
 		"complete -o default -F _pvctl pvctl\n";
 

@@ -87,8 +87,8 @@ int pvctl_open(struct pvctl *p);
 void pvctl_close(struct pvctl *p);
 /* A data connection: its id, and the descriptor in *fd. */
 int pvctl_open_data(struct pvctl *p, uint64_t *id, int *fd);
-/* Sends a call, whose answer pvctl_answer() waits for: until the deadline, 0 for
- * none. The answer is good until the next. */
+/* Sends a call. pvctl_answer() waits for its answer, until the deadline or, if
+ * that is 0, for ever. The answer is good until the next. */
 int pvctl_ask(struct pvctl *p, const char *service, const char *method,
 	      const struct pb_writer *request);
 int pvctl_answer(struct pvctl *p, struct ttrpc_response *response,

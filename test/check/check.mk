@@ -91,7 +91,8 @@ run-again:
 # --- Threads: tests that have some, with ThreadSanitizer as well --------------
 
 threaded_tests := $(patsubst %,test/unit/%_test.c,relay_threads relay_ring \
-	relay_netvsp_threads mana_vport mana_vport_trouble paravisor_trace)
+	relay_netvsp_threads mana_vport mana_vport_trouble paravisor_trace \
+	paravisor_diag_server)
 # It knows no fences: it takes them for nothing, and says so.
 TSAN_CFLAGS := $(CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=thread -Wno-tsan
 $(eval $(call objects,tsan,$$(HOST_CC),$$(TSAN_CFLAGS),host,$$(host_ready)))

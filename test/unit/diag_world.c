@@ -35,8 +35,8 @@
 
 LOG_MODULE("world");
 
-unsigned int diag_world_pauses, diag_world_resumes;
-bool diag_world_stopped, diag_world_hangs;
+atomic_uint diag_world_pauses, diag_world_resumes;
+atomic_bool diag_world_stopped, diag_world_hangs;
 
 static struct {
 	struct diag_server *server;
@@ -51,7 +51,7 @@ static struct {
 void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
 {
 	(void)r;
-	while (*(volatile bool *)&diag_world_hangs)
+	while (atomic_load(&diag_world_hangs))
 		usleep(1000);
 	fn(arg);
 }
@@ -73,9 +73,9 @@ void diag_world_later(uint64_t ns)
 static int pause_vtl0(void *opaque, bool paused)
 {
 	(void)opaque;
-	if (diag_world_stopped)
+	if (atomic_load(&diag_world_stopped))
 		return -EINVAL;
-	*(paused ? &diag_world_pauses : &diag_world_resumes) += 1;
+	atomic_fetch_add(paused ? &diag_world_pauses : &diag_world_resumes, 1);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef TEST_DIAG_WORLD_H
 #define TEST_DIAG_WORLD_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,11 +24,11 @@ const char *diag_world_path(void);
 /* The file that Kmsg reads. */
 const char *diag_world_kmsg(void);
 /* How often VTL0 was paused, or went on. */
-extern unsigned int diag_world_pauses, diag_world_resumes;
+extern atomic_uint diag_world_pauses, diag_world_resumes;
 /* VTL0 does not run. */
-extern bool diag_world_stopped;
+extern atomic_bool diag_world_stopped;
 /* While true the reactor does not answer. */
-extern bool diag_world_hangs;
+extern atomic_bool diag_world_hangs;
 /* Makes the server's clock go faster by so much. */
 void diag_world_later(uint64_t ns);
 

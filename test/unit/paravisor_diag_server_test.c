@@ -534,6 +534,29 @@ static void slow_clients(void **state)
 	close(other);
 }
 
+/* Whoever has said all that he has to say still gets his answers. */
+static void half_closed(void **state)
+{
+	int other = connect_client();
+	uint32_t stream;
+
+	(void)state;
+	diag_world_hangs = true;
+	diag_world_send(control, 1001, INSPECT, "Inspect", NULL, 0);
+	shutdown(control, SHUT_WR);
+	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+	diag_world_hangs = false;
+	assert_true(diag_world_receive(control, &stream, &response));
+	assert_int_equal(stream, 1001);
+	assert_int_equal(response.code, TTRPC_OK);
+	assert_false(diag_world_receive(control, &stream, &response));
+	/* And who leaves an answer behind takes nothing with him. */
+	diag_world_send(other, 1003, INSPECT, "Inspect", NULL, 0);
+	close(other);
+	control = connect_client();
+	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
+}
+
 /* A turn of the server, and nothing after it. */
 static void settle(void)
 {
@@ -680,7 +703,7 @@ int main(void)
 		IN_DEBUG(killed),	IN_DEBUG(not_started),
 		IN_DEBUG(environment),	IN_DEBUG(terminal),
 		IN_DEBUG(orphan),	IN_DEBUG(bad_frames),
-		IN_DEBUG(slow_clients), IN_DEBUG(many_clients),
+		IN_DEBUG(half_closed),	IN_DEBUG(slow_clients), IN_DEBUG(many_clients),
 		IN_DEBUG(many_connections), IN_DEBUG(hangs),
 		cmocka_unit_test_setup_teardown(release, release_world,
 						end_world),

@@ -48,7 +48,7 @@ exits() {
 	local spin reached rip
 
 	rip=$(sed -n 's/^# rdmsr at \(0x[0-9a-f]*\).*/\1/p' "$com1")
-	must 0 "^\"$rip\"" -- inspect msr/unknown/0xdeadbeef/rip
+	must 0 "^$rip$" -- inspect msr/unknown/0xdeadbeef/rip
 	spin=$(sed -n 's/^# spin at \(0x[0-9a-f]*\).*/\1/p' "$com1")
 	must 0 -- sample 0 -n 100
 	reached=$(grep -c "^running $spin$" "$case_dir/pvctl" || true)
@@ -75,9 +75,10 @@ debug() {
 		grep -aq '^/dev/pts/' "$case_dir/pvctl" ||
 		fail "shell: status $status: $(head -c 300 "$case_dir/pvctl")"
 
-	must 0 '^"info,server=debug"' -- log server=debug
-	must 0 'server: "debug"|filter: "info,server=debug"' -- log
-	must 1 'a level is' -- log server=loud
+	must 0 '^"info,msr=debug"' -- log msr=debug
+	must 0 '^  msr: "debug"' -- log
+	must 0 '^  partition: "info"' -- log
+	must 1 'a level is' -- log msr=loud
 	must 0 '^"info"' -- log info
 
 	# The guest's time goes on, and it does not run.

@@ -41,7 +41,7 @@ must() {
 	pvctl "$@" >"$case_dir/pvctl" 2>&1 </dev/null || status=$?
 	[ $status = "$want" ] || fail "pvctl $*: status $status, not $want:" \
 		"$(head -c 300 "$case_dir/pvctl")"
-	grep -aEq -e "$regex" "$case_dir/pvctl" ||
+	[ -z "$regex" ] || grep -aEq -e "$regex" "$case_dir/pvctl" ||
 		fail "pvctl $*: no \`$regex' in:" \
 			"$(head -c 300 "$case_dir/pvctl")"
 }
