@@ -35,12 +35,16 @@ alive_says() {
 	: >/tmp/alive
 }
 
-# reads DEVICE DEPTH SECONDS: 4 KiB each, from anywhere; how many there were.
+# reads DEVICE DEPTH SECONDS: 4 KiB each, from anywhere; how many there were, and
+# the longest, in milliseconds.
 reads() {
 	fio --name=reads --filename="$1" --rw=randread --bs=4k --direct=1 \
 		--ioengine=libaio --iodepth="$2" --time_based --runtime="$3" \
-		--output-format=json | sed -n 's/.*"total_ios" : \([0-9]*\).*/\1/p' |
-		head -n 1
+		--output-format=json | tr -d ' ,' | awk -F : '
+		$1 == "\"clat_ns\"" { inside = 1 }
+		inside && $1 == "\"max\"" && max == "" { max = $2 }
+		$1 == "\"total_ios\"" && ios == "" { ios = $2 }
+		END { printf "reads %d %d\n", ios, max / 1000000 }'
 }
 
 # until SECONDS COMMAND...: true within them.

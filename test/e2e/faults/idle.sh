@@ -62,7 +62,8 @@ idle() {
 		"$(($(ticks_of "$case_dir/last") - $(ticks_of "$case_dir/first")))" \
 		>>"$case_dir/figures"
 	[ $time -ge $(($1 * 100)) ] || fail "$time hundredths of a second only"
-	# Its clock counts hundredths of a second, of which 0.1 % may be none.
-	[ $passes -le $((time * 5 / 100)) ] && [ $user -le $((time / 1000 + 1)) ] ||
+	# VTL2's clock samples: whoever runs when it looks gets all that passed
+	# since, 40 ms in the lab.
+	[ $passes -le $((time * 5 / 100)) ] && [ $user -le $((time / 1000 + 4)) ] ||
 		fail "$(cat "$case_dir/figures")"
 }
