@@ -104,9 +104,7 @@ static void poll_queue(struct reactor_call *call)
 	}
 	if (q->stopped || !q->attached) /* of a completion, or a client */
 		return;
-	if (q->rq_written && q->receives)
-		mana_rq_ring(&q->doorbells, &q->rq);
-	q->rq_written = false;
+	rx_ring(q);
 	mana_cq_credit(&q->doorbells, &q->tx_cq);
 	if (q->receives)
 		mana_cq_credit(&q->doorbells, &q->rx_cq);

@@ -56,7 +56,26 @@ static void write_slot(struct nic_queue *q)
 	}
 	slot->wqe = (uint16_t)mana_rx_wqe_write(&q->rq, sge, nr);
 	q->rx_head++;
-	q->rq_written = true;
+}
+
+/*
+ * While the device has plenty of buffers, a few more can wait: for an eighth of
+ * what it has. Each frame that takes one of those comes back here, so that the
+ * last of them is always told in time. Of a queue that no hash leads to the
+ * device knows nothing.
+ */
+void rx_ring(struct nic_queue *q)
+{
+	uint32_t more = q->rx_head - q->rx_rung;
+
+	if (!q->receives || q->stopped) {
+		q->rx_rung = q->rx_head;
+		return;
+	}
+	if (!more || more * 8 < q->rx_rung - q->rx_tail)
+		return;
+	q->rx_rung = q->rx_head;
+	mana_rq_ring(&q->doorbells, &q->rq);
 }
 
 void queue_rx_post(struct nic_queue *q, const struct nic_buffer *buffers,
@@ -79,11 +98,9 @@ void queue_rx_post(struct nic_queue *q, const struct nic_buffer *buffers,
 		write_slot(q);
 	}
 	/* From inside of a poll, its end rings once for all. */
-	if (q->polling || !q->rq_written)
+	if (q->polling)
 		return;
-	q->rq_written = false;
-	if (q->receives && !q->stopped)
-		mana_rq_ring(&q->doorbells, &q->rq);
+	rx_ring(q);
 	q->stats.doorbells = q->doorbells.rung;
 }
 

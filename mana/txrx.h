@@ -86,10 +86,11 @@ struct nic_queue {
 
 	/* The reactor's. */
 	uint32_t tx_head, tx_tail, rx_head, rx_tail; /* slots, free running */
+	uint32_t rx_rung; /* rx_head as the device knows it */
 	uint32_t tx_silent; /* frames since the last that has a completion */
 	struct reactor_call poll, look;
 	struct reactor_watch watch;
-	bool attached, stopped, polling, rq_written;
+	bool attached, stopped, polling;
 	unsigned int idle; /* passes in a row that found nothing */
 
 	/* Written by the reactor, read by anybody. */
@@ -119,6 +120,8 @@ unsigned int queue_tx(struct nic_queue *queue, const struct nic_frame *frames,
 
 /* ---- between poll.c, tx.c and rx.c ---- */
 
+/* Tells the device of buffers, when it is worth a doorbell. */
+void rx_ring(struct nic_queue *queue);
 /* Entries looked at, at most `budget`, or -errno: the queue is broken. */
 int tx_completions(struct nic_queue *queue, unsigned int budget);
 int rx_completions(struct nic_queue *queue, unsigned int budget);

@@ -351,6 +351,34 @@ static void one_doorbell_for_what_a_round_gives_back(void **state)
 	assert_true(f->q.rx_cq.armed);
 }
 
+/* Of 32 that the device has; it hears of the next 4 together. */
+static void a_few_buffers_wait_for_more(void **state)
+{
+	(void)state;
+	post(FAKE_GPA, 32, 0);
+	assert_int_equal(f->q.doorbells.rung, 1);
+	post(FAKE_GPA + 0x20000, 3, 100);
+	assert_int_equal(f->q.doorbells.rung, 1);
+	post(FAKE_GPA + 0x20000, 1, 103);
+	assert_int_equal(f->q.doorbells.rung, 2);
+}
+
+/* Buffers that come back one by one, of a device that has two: it never is
+ * without one, and the client's last one is told, too. */
+static void the_last_buffers_are_told_in_time(void **state)
+{
+	struct fake_wqe w;
+
+	(void)state;
+	post(FAKE_GPA, 2, 0);
+	for (unsigned int i = 0; i < 100; i++) {
+		assert_true(fake_take_rx(f, &w));
+		complete(1, 0, 60, 0, 0, 0);
+		post(FAKE_GPA, 1, i & 1);
+	}
+	assert_int_equal(f->nr_received, 100);
+}
+
 /* Everything at once, for many laps: each buffer comes back once, in order. */
 static void many_laps_lose_nothing(void **state)
 {
@@ -413,6 +441,8 @@ int main(void)
 		TEST(without_a_filter_buffers_go_round),
 		TEST(a_queue_that_no_hash_leads_to_rings_nothing),
 		TEST(one_doorbell_for_what_a_round_gives_back),
+		TEST(a_few_buffers_wait_for_more),
+		TEST(the_last_buffers_are_told_in_time),
 		TEST(many_laps_lose_nothing),
 	};
 
