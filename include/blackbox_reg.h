@@ -39,8 +39,10 @@
 
 enum blackbox_kind {
 	BLACKBOX_NONE, /* an entry that is not used */
-	/* Linux's ramoops: the log as an oops or panic began, oldest first
-	 * (one zone each), and what went to the console. */
+	/* Linux's ramoops: the log at an oops, oldest first (one zone each),
+	 * and what went to the console, the text of a panic included. Of a
+	 * panic without an oops there is no dump: Linux tells the host first,
+	 * by the crash registers, and that is where VTL2 ends. */
 	BLACKBOX_RAMOOPS_DUMP,
 	BLACKBOX_RAMOOPS_CONSOLE,
 	/* struct blackbox_failure, by enum blackbox_failure_kind. */

@@ -42,12 +42,12 @@ sys.exit("\n".join(e.message[:200] for e in
 	says "$said" '^Kernel: console' 1
 	says "$said" 'Linux version 7\.'
 	says "$said" 'info  partition: VTL0 runs on 2 VPs'
-	says "$said" '^VP [01]: [0-9]{3,} exits' 2
+	says "$said" '^VP [01]: [0-9]{2,} exits' 2
 	says "$said" '#[0-9]+ hypercall .* rip 0xf'
 	says "$said" ' -> OPENCHANNEL, '
 	says "$said" ' <- OPENCHANNEL_RESULT, '
 	jq -e '.version == 1 and (.vps | length) == 2 and
-		([.vps[].last | length] | min) >= 100 and
+		([.vps[].last | length] | min) >= 20 and
 		([.vps[].last[] | select(.ns == 0)] | length) == 0 and
 		([.vmbus[] | select(.from == "vtl0")] | length) >= 5 and
 		([.vmbus[] | select(.from == "vtl2")] | length) >= 5' \
@@ -60,11 +60,11 @@ case_panic() {
 	send 'echo c >/proc/sysrq-trigger'
 	vmm_end 4 20
 	box_read
-	says "$said" '^Kernel: oops or panic 1' 1
 	says "$said" 'Kernel panic - not syncing: sysrq triggered crash'
 	says "$said" ' sysrq_handle_crash\+0x'
-	jq -e '(.kernel_dumps | length) >= 1 and .first_signal == null' \
-		"$box.json" >/dev/null || fail "what the dumps are"
+	jq -e '.first_signal == null and (.console |
+		contains("Kernel panic - not syncing: sysrq triggered crash"))' \
+		"$box.json" >/dev/null || fail "what it says of the end"
 }
 
 case_signal() {
@@ -112,7 +112,8 @@ case_triple() {
 
 # An end from outside: nothing failed.
 case_stopped() {
-	box_start --control "${control:=$case_dir/control.socket}"
+	control=$PWD/$case_dir/control.socket
+	box_start --control "$control"
 	control quit
 	vmm_end 0 20
 	box_read
