@@ -132,6 +132,20 @@ static const char *mana_event(void *opaque, const char *event)
 	return !strcmp(event, "x") ? "event: must be another" : NULL;
 }
 
+static const char *unplug(void *opaque, const char *device)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "unplug %s", device);
+	return NULL;
+}
+
+static const char *plug(void *opaque, const char *device)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "plug %s", device);
+	return "device: it is plugged in";
+}
+
 /* The settings that came, and how they are answered: when the test says so. */
 static char settings_text[65536 + 1];
 static void (*settings_done)(void *request, const char *error);
@@ -260,7 +274,9 @@ static const struct command_ops ops = { .quit = count_quit,
 					.nvme_resize = nvme_resize,
 					.scsi_resize = scsi_resize,
 					.fault = set_fault,
-					.mana_event = mana_event };
+					.mana_event = mana_event,
+					.unplug = unplug,
+					.plug = plug };
 static struct command_target target = { &ops, &quits };
 
 static void *run(void *arg)
@@ -484,6 +500,12 @@ static void arguments(void **state)
 		{ "mana-event", "", "\"error\":\"event: is missing\"", "" },
 		{ "mana-event", "\"event\":1",
 		  "\"error\":\"event: must be a text such as link-down\"", "" },
+		{ "unplug", "\"device\":\"net0\"", "\"ok\":{}",
+		  "unplug net0" },
+		{ "plug", "\"device\":\"scsi\"",
+		  "\"error\":\"device: it is plugged in\"", "plug scsi" },
+		{ "plug", "\"device\":0",
+		  "\"error\":\"device: must be a text such as net0\"", "" },
 		{ "fault", "\"disk\":0,\"fault\":\"drop\"", "\"ok\":{}",
 		  "fault 0 drop 0: 0 0 0 0 0 0 0" },
 		{ "fault", "\"disk\":0,\"fault\":\"late\",\"opcode\":2,"

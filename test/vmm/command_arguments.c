@@ -180,6 +180,12 @@ static const char *read_delay(struct json_span value, struct arguments *to)
 	return read_32(value, &to->delay_ms);
 }
 
+static const char *read_device(struct json_span value, struct arguments *to)
+{
+	return json_text(value, to->device, sizeof(to->device)) ?
+		       "must be a text such as net0" : NULL;
+}
+
 static const struct {
 	const char *name;
 	enum argument_kind kind;
@@ -206,6 +212,7 @@ static const struct {
 	[ARGUMENT_SKIP] = { "skip", ARGUMENT_NUMBER, read_skip },
 	[ARGUMENT_COUNT] = { "count", ARGUMENT_NUMBER, read_count },
 	[ARGUMENT_DELAY_MS] = { "delay_ms", ARGUMENT_NUMBER, read_delay },
+	[ARGUMENT_DEVICE] = { "device", ARGUMENT_TEXT, read_device },
 	[ARGUMENT_SETTINGS] = { "settings", ARGUMENT_FILE, NULL },
 };
 

@@ -346,6 +346,18 @@ RUN(run_fault)
 					   (unsigned int)a->disk, &fault));
 }
 
+/* ---- devices ---- */
+
+RUN(run_unplug)
+{
+	answer(request, target->ops->unplug(target->opaque, a->device));
+}
+
+RUN(run_plug)
+{
+	answer(request, target->ops->plug(target->opaque, a->device));
+}
+
 /* ---- the network ---- */
 
 RUN(run_mana_event)
@@ -401,6 +413,10 @@ const struct command commands[] = {
 	  "another size for one, such as 128M", run_nvme_resize },
 	{ "scsi-resize", { 2, 0, { DISK, ARGUMENT_SIZE } },
 	  "the same of a SCSI disk", run_scsi_resize },
+	{ "unplug", { 1, 0, { ARGUMENT_DEVICE } },
+	  "takes one of the host's from the guest: scsi, net0, net1, ...",
+	  run_unplug },
+	{ "plug", { 1, 0, { ARGUMENT_DEVICE } }, "offers it anew", run_plug },
 	{ "mana-event", { 1, 0, { ARGUMENT_EVENT } },
 	  "link-up, link-down, reset, silent, answer, coalesce, single",
 	  run_mana_event },

@@ -71,6 +71,9 @@ struct command_ops {
 	const char *(*fault)(void *opaque, unsigned int disk,
 			     const struct nvme_fault *fault);
 	const char *(*mana_event)(void *opaque, const char *event);
+	/* A device of the guest's own on the host's bus: "scsi", "net0". */
+	const char *(*unplug)(void *opaque, const char *device);
+	const char *(*plug)(void *opaque, const char *device);
 };
 
 struct command_target {

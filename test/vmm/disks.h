@@ -30,7 +30,7 @@ struct disks_host {
 	struct msi_router *msi;
 	struct vmbus_server *server;
 	struct guest_memory *memory;
-	/* VTL0's bus while VTL2 is its client; NULL: there is none. */
+	/* VTL0's bus, which VTL2 may be the client of; NULL: there is none. */
 	struct vmbus_server *guest_server;
 	struct guest_memory *guest_memory;
 	struct reactor *loop;
@@ -68,6 +68,9 @@ const char *disks_nvme_resize(struct disks *d, unsigned int disk, uint32_t nsid,
 			      uint64_t size);
 const char *disks_scsi_resize(struct disks *d, unsigned int disk,
 			      uint64_t size);
+/* As scsi_device.h has it, of the guest's own controller. */
+const char *disks_scsi_unplug(struct disks *d);
+const char *disks_scsi_plug(struct disks *d);
 /* model/nvme_fault.h. */
 const char *disks_fault(struct disks *d, unsigned int disk,
 			const struct nvme_fault *fault);

@@ -369,6 +369,20 @@ static const char *mana_event_asked(void *opaque, const char *event)
 	return nets_event(devices_nets(vmm->devices), event);
 }
 
+static const char *unplug_asked(void *opaque, const char *device)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_unplug(vmm->devices, device);
+}
+
+static const char *plug_asked(void *opaque, const char *device)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_plug(vmm->devices, device);
+}
+
 static const struct command_ops command_ops = {
 	.quit = quit_asked,
 	.nmi = nmi_asked,
@@ -391,6 +405,8 @@ static const struct command_ops command_ops = {
 	.scsi_resize = scsi_resize_asked,
 	.fault = fault_asked,
 	.mana_event = mana_event_asked,
+	.unplug = unplug_asked,
+	.plug = plug_asked,
 };
 
 static void timed_out(struct reactor_timer *timer)

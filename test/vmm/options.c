@@ -232,7 +232,7 @@ static const struct option_row rows[] = {
 
 	{ "--disk", "DISK", "NVMe or SCSI disk", parse_disk,
 	  DEVICES, REPEATS },
-	{ "--net", "[uh:]BACK[,pcap=FILE]", "NIC; BACK is user, consomme, "
+	{ "--net", "[uh:]BACK[,WORD]", "NIC; BACK is user, consomme, "
 	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
 	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES,
@@ -302,6 +302,8 @@ void options_help(FILE *out)
 	      "            is one, of the guest\n"
 	      "  ,uh       VTL2's, a LUN of the host's SCSI controller: 0, 1,"
 	      " ... in order\n"
+	      "  ,synthetic  without --igvm, too, a LUN of the guest's own SCSI"
+	      " controller\n"
 	      "  ,ro       read-only\n"
 	      "  ,block=B  512; 512e (512 on 4096 physical); 4k\n"
 	      "  ,sgl=off  the NVMe controller has no SGLs, only PRPs\n"
@@ -309,9 +311,11 @@ void options_help(FILE *out)
 	      " 10.0.2.2 is this host;\n"
 	      "  tap:NAME; pair: the other one of two; null. With uh: a vport"
 	      " of VTL2's MANA\n"
-	      "  function; without --igvm every NIC is one, of the guest. pcap="
-	      "FILE: what is\n"
-	      "  on the wire\n"
+	      "  function; without --igvm every NIC is one, of the guest. Else"
+	      " a synthetic NIC of\n"
+	      "  the guest's own, which needs --vmbus-redirect\n"
+	      "  ,synthetic  without --igvm, too\n"
+	      "  ,pcap=FILE  what is on the wire\n"
 	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
 	      " quits),\n"
 	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"
@@ -401,9 +405,10 @@ static enum options_result check_disks(const struct vmm_options *o)
 static enum options_result check_nics(const struct vmm_options *o)
 {
 	for (unsigned int i = 0; i < o->nr_nics; i++) {
-		if (o->igvm && o->nics[i].owner == OWNER_VTL0)
+		if (o->igvm && o->nics[i].owner == OWNER_VTL0 &&
+		    !o->vmbus_redirect)
 			return refuse("--net", o->nics[i].text,
-				      "without uh: not supported yet");
+				      "without uh: needs --vmbus-redirect");
 		if (!o->igvm && o->nics[i].owner != OWNER_VTL0)
 			return refuse("--net", o->nics[i].text,
 				      "uh: needs --igvm");
