@@ -228,12 +228,31 @@ struct machine_config boot_machine(const struct boot *boot)
 	};
 }
 
+/* The image once more, for a machine that was made for it. */
+static int check_again(struct boot *boot)
+{
+	struct igvm_plan last = boot->plan;
+	int err = check_image(boot);
+
+	if (err)
+		return err;
+	if (last.nr_ranges == boot->plan.nr_ranges &&
+	    !memcmp(last.ranges, boot->plan.ranges, sizeof(last.ranges)))
+		return 0;
+	fprintf(stderr, "vmm: --igvm %s: changed since the start, and needs "
+		"other memory\n", boot->options->igvm);
+	return -EINVAL;
+}
+
 enum vmm_status boot_place(struct boot *boot, struct machine *m)
 {
-	int err;
+	int err = 0;
 
 	if (boot->options->igvm) {
-		err = igvm_place(&boot->plan, m);
+		if (!boot->plan.image.bytes)
+			err = check_again(boot);
+		if (!err)
+			err = igvm_place(&boot->plan, m);
 		/* The image is in the machine's memory now. */
 		igvm_plan_free(&boot->plan);
 	} else {

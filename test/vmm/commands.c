@@ -389,7 +389,7 @@ const struct command commands[] = {
 	  run_pause },
 	{ "resume", NO_ARGUMENTS, "on from there", run_resume },
 	{ "nmi", NO_ARGUMENTS, "an NMI for the guest's VP 0", run_nmi },
-	{ "reset", NO_ARGUMENTS, "the guest starts anew (no VTL2)",
+	{ "reset", NO_ARGUMENTS, "all starts anew as by a button: VTL2, too",
 	  run_reset },
 	{ "quit", NO_ARGUMENTS, "vmm ends, and the machine with it",
 	  run_quit },

@@ -210,8 +210,6 @@ static const char *reset_asked(void *opaque)
 {
 	struct vmm *vmm = opaque;
 
-	if (vmm->options.igvm)
-		return "reset: a machine with VTL2 cannot be, yet";
 	if (vmm->pause_done)
 		return "it is being paused";
 	if (machine_is_paused(vmm->machine))
