@@ -300,7 +300,6 @@ struct bus_client *bus_client_create(const struct bus_client_config *config)
 	if (!bus)
 		return NULL;
 	bus->config = *config;
-	bus->next_gpadl = 1;
 	bus_client_post_init(bus);
 	return bus;
 }
