@@ -24,11 +24,6 @@ read -r _
 
 kind=$(value ends | cut -d , -f "$start")
 [ -n "$kind" ] || exit 0
-if [ "$kind" = kexec ]; then
-	modprobe rtc-cmos 2>/dev/null
-	kexec -s -l /boot/vmlinuz --initrd=/boot/initrd --reuse-cmdline ||
-		fail "kexec -l: $?"
-fi
 # Something is under way of each kind at any moment.
 head -c 65536 /dev/urandom >/tmp/block
 (while :; do
@@ -37,12 +32,13 @@ done) &
 (while :; do
 	dd if=/tmp/block of=/dev/sda bs=64k seek=64 oflag=direct 2>/dev/null
 done) &
-ping -q -i 0.02 $host >/dev/null &
+# shellcheck disable=SC2154 # net.sh sets it
+ping -q -i 0.02 "$host" >/dev/null &
 sleep 1
 tell "ends by $kind"
 case $kind in
 reboot) reboot -f;;
-kexec) kexec -e;;
+kexec) kexec /boot/vmlinuz /boot/initrd;;
 esac
 sleep $((20 * pace))
 fail "$kind did not end the guest"

@@ -6,7 +6,7 @@
 
 guest_kernel=$(test/guest/kernel guest) || exit 1
 guest_initrd=build/guest/relay_again.cpio
-again=(--pkg ethtool --pkg kexec-tools
+again=(--add build/guest/kexec:/sbin/kexec
 	--add "$(command -v dd):/usr/local/bin/dd"
 	--add test/guest/net_lib.sh:/lib/net.sh)
 mkdir -p build/guest

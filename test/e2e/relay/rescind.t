@@ -7,7 +7,7 @@
 guest_kernel=$(test/guest/kernel guest) || exit 1
 guest_initrd=build/guest/relay_plug.cpio
 mkdir -p build/guest
-test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
+test/guest/mkguest -o "$guest_initrd" \
 	--add "$(command -v dd):/usr/local/bin/dd" \
 	--add test/guest/net_lib.sh:/lib/net.sh test/guest/relay_plug.sh ||
 	exit 1
