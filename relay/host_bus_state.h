@@ -68,6 +68,7 @@ struct bus_client {
 	/* By id modulo the size. */
 	struct host_gpadl *gpadl[HOST_MAX_GPADLS];
 	unsigned int nr_gpadls;
+	unsigned int late_torndowns; /* asked for, and then forgotten */
 
 	struct host_message *out, **out_last; /* oldest first */
 	uint64_t out_since; /* the oldest waits since then */

@@ -18,6 +18,9 @@
  * memory anyway. HEADER and BODY messages of one GPADL follow each other without
  * another between them.
  *
+ * A TEARDOWN and a RESCIND may cross: all of the channel is forgotten then, and
+ * the TORNDOWN that comes later is about nothing, but no mistake of the host's.
+ *
  * Threads: the bus's reactor. Failure answers: see host_bus.c.
  */
 #include <errno.h>
@@ -52,6 +55,7 @@ void host_gpadl_forget(struct host_offer_state *st, struct host_gpadl *gpadl)
 	struct host_gpadl **at = &st->gpadls;
 
 	bus_client_answered(st->bus, &gpadl->question);
+	st->bus->late_torndowns += gpadl->state == GPADL_TEARING;
 	while (*at != gpadl)
 		at = &(*at)->next;
 	*at = gpadl->next;
@@ -226,12 +230,18 @@ void host_gpadl_torndown(struct bus_client *bus, const void *message)
 	struct host_gpadl *gpadl;
 	struct host_offer_state *st;
 
+	if (bus->late_torndowns &&
+	    !*place_of(bus, le32_to_cpu(torndown->gpadl))) {
+		bus->late_torndowns--;
+		return;
+	}
 	gpadl = gpadl_asked(bus, torndown->gpadl, GPADL_TEARING,
 			    VMBUS_GPADL_TORNDOWN,
 			    offsetof(struct vmbus_gpadl_torndown, gpadl));
 	if (!gpadl)
 		return;
 	st = gpadl->question.offer;
+	gpadl->state = GPADL_CREATED; /* answered */
 	host_gpadl_forget(st, gpadl);
 	if (st->draining)
 		host_offer_go_on(st);

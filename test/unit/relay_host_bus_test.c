@@ -298,6 +298,27 @@ static void test_ids_are_the_users(void **state)
 	create(ids[1], 2);
 }
 
+/* The host takes the channel back, and then answers a TEARDOWN of before. */
+static void test_teardown_crosses_rescind(void **state)
+{
+	uint64_t before = violation_count();
+
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 2), 0);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	expect(VMBUS_GPADL_TEARDOWN, sizeof(struct vmbus_gpadl_teardown));
+	say_channel(VMBUS_RESCIND_CHANNEL, 7);
+	assert_int_equal(t.rescinded, 1);
+	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
+	say_torndown(1);
+	assert_int_equal(violation_count(), before);
+	assert_int_equal(t.torndown, 0);
+	/* Once. */
+	say_torndown(1);
+	assert_int_equal(violation_count(), before + 1);
+}
+
 /* The host does not answer: one question after the other. */
 static void lose_by(unsigned int question)
 {
@@ -597,6 +618,7 @@ int main(void)
 		TEST(test_offers_deadline),
 		TEST(test_life_of_a_channel),
 		TEST(test_ids_are_the_users),
+		TEST(test_teardown_crosses_rescind),
 		TEST(test_created_deadline),
 		TEST(test_torndown_deadline),
 		TEST(test_open_deadline),
