@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # vmm reads images with igvm's own reader, logs as the daemon does, and serves
-# VMBus, SCSI and NICs with relay's servers. A guest without VTL2 gets the daemon's loader, ACPI
-# tables and chipset.
+# VMBus, SCSI and NICs with relay's servers. A guest without VTL2 gets the daemon's
+# loader, ACPI tables and chipset.
 vmm_sources += $(patsubst %,igvm/%.c,read check registers \
 	crc32) $(patsubst %,paravisor/%.c,guest_memory inspect log \
 	reactor_calls reactor_timers violation boot_linux acpi) \
