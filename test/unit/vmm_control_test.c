@@ -40,7 +40,8 @@ static void count_quit(void *opaque)
 }
 
 /* No counters; the schema is told of the parts that have some. */
-#define STATS "{\"com1\":{},\"com2\":{},\"disks\":[],\"mana\":null,\"machine\":{}}"
+#define STATS "{\"com1\":{},\"com2\":{},\"disks\":[],\"mana\":null," \
+	      "\"nics\":[],\"machine\":{}}"
 
 static void print_stats(void *opaque, FILE *out)
 {
