@@ -77,6 +77,14 @@ static int read_inputs(struct boot *boot)
 	return o->settings ? check_settings(&boot->settings) : 0;
 }
 
+static bool has_nics(const struct vmm_options *options)
+{
+	for (unsigned int i = 0; i < options->nr_nics; i++)
+		if (options->nics[i].owner == OWNER_VTL2_MANA)
+			return true;
+	return false;
+}
+
 /* JSON that gives the guest every disk and NIC of VTL2, to be freed. NULL:
  * there is none, or no memory. */
 static char *default_settings(const struct vmm_options *options)
@@ -90,7 +98,7 @@ static char *default_settings(const struct vmm_options *options)
 		return NULL;
 	fputs("{\"version\":1,", out);
 	disks = disks_print_settings(options, out);
-	if (disks && options->nr_nics)
+	if (disks && has_nics(options))
 		fputs(",", out);
 	nics = nets_print_settings(options, out);
 	fputs("}", out);

@@ -36,6 +36,11 @@ case_net() {
 			(.nics | length == 2) and
 			.nics[1].backend.mana.vport == 1' >/dev/null ||
 		fail "--print-settings: no NICs"
+	# The guest's own NIC is none of the paravisor's.
+	build/host/vmm "${base[@]}" --vmbus-redirect --net user \
+		--disk mem:1G,uh-nvme --print-settings |
+		jq -e '(.storage | length == 1) and has("nics") == false' \
+		>/dev/null || fail "--print-settings: a NIC of the guest's"
 }
 case_redirect() {
 	taken "${base[@]}" --vmbus-redirect --disk mem:1M
