@@ -249,6 +249,11 @@ stamped_sources := test/guest/stamped.c test/guest/stamp.c igvm/crc32.c
 build/guest/stamped: $(call object,$(FLAVOUR),$(stamped_sources))
 	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^)
 
+# --- Another kernel in its own place, for a guest -------------------------------
+
+build/guest/kexec: $(call object,$(FLAVOUR),test/guest/kexec.c)
+	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^)
+
 # --- The image ----------------------------------------------------------------
 
 include kernel-config/kernel.mk
@@ -295,11 +300,13 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all build/guest/tiny build/guest/stamped $(patsubst %,build/host/%,$(host_programs))
+e2e: all build/guest/tiny build/guest/stamped build/guest/kexec \
+		$(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:
 	@MAKE="$(MAKE)" test/check/test
-soak: all build/guest/tiny build/guest/stamped $(patsubst %,build/host/%,$(host_programs))
+soak: all build/guest/tiny build/guest/stamped build/guest/kexec \
+		$(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/soak/run,test/soak/run $(T))
 bench: $(if $(filter native,$(T)),build/host/bench_native,all build/guest/tiny \
 	build/host/instructions.so build/host/mark $(patsubst \

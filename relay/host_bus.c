@@ -109,6 +109,7 @@ void bus_client_end(struct bus_client *bus, int err)
 	bus_client_post_forget(bus);
 	host_offer_lose_all(bus);
 	bus->features = bus->version = 0;
+	bus->late_torndowns = 0;
 	if (phase == BUS_UNLOADING)
 		user->unloaded(bus->config.user_opaque);
 	else if (phase == BUS_CONTACT || phase == BUS_OFFERS)
@@ -300,7 +301,6 @@ struct bus_client *bus_client_create(const struct bus_client_config *config)
 	if (!bus)
 		return NULL;
 	bus->config = *config;
-	bus->next_gpadl = 1;
 	bus_client_post_init(bus);
 	return bus;
 }

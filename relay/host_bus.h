@@ -102,11 +102,12 @@ void bus_client_tl_connect(struct bus_client *bus, const struct guid *endpoint,
 void bus_client_inspect(struct bus_client *bus, struct inspect *out);
 
 /*
- * Channels. GPADL ids are the user's, unique in their channel until torn down;
- * the host is told others.
+ * Channels. GPADL ids are the user's, unique on the bus until torn down, and the
+ * host is told the same.
  */
 
-/* 0, answered by gpadl_created(); -ENODEV: taken back; -ENOSPC, -ENOMEM. */
+/* 0, answered by gpadl_created(); -ENODEV: taken back; -EEXIST: there is such
+ * an id; -ENOSPC, -ENOMEM. */
 int host_offer_gpadl_create(struct host_offer *offer, uint32_t gpadl,
 			    uint16_t range_count, const uint64_t *words,
 			    uint16_t nr_words);

@@ -20,9 +20,10 @@ struct host_question {
 enum host_gpadl_state { GPADL_CREATING, GPADL_CREATED, GPADL_TEARING };
 
 struct host_gpadl {
-	struct host_gpadl *next; /* of its channel */
+	struct host_gpadl *next;   /* of its channel */
+	struct host_gpadl *beside; /* in the same place of the bus */
 	enum host_gpadl_state state;
-	uint32_t user_id, id;
+	uint32_t id;
 	struct host_question question;
 };
 
@@ -66,8 +67,8 @@ struct bus_client {
 	struct host_offer_state *by_id[VMBUS_MAX_CHANNELS + 1];
 	/* By id modulo the size. */
 	struct host_gpadl *gpadl[HOST_MAX_GPADLS];
-	uint32_t next_gpadl;
 	unsigned int nr_gpadls;
+	unsigned int late_torndowns; /* asked for, and then forgotten */
 
 	struct host_message *out, **out_last; /* oldest first */
 	uint64_t out_since; /* the oldest waits since then */

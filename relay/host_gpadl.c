@@ -9,10 +9,17 @@
  *	---> CREATING -----------------> CREATED, or gone ---> TEARING
  *	                                   GPADL_TORNDOWN: gone --'
  *
- * Ids at the host are counted up by us: those of a guest begin anew when it
- * starts again, while a host may still be late with an answer about the old
- * ones. HEADER and BODY messages of one GPADL follow each other without another
- * between them.
+ * Ids are the guest's: what it writes into its rings names them (a NIC's
+ * buffers), and the host must know those. BODY and TORNDOWN name no channel, so
+ * an id is one channel's at a time. A guest that starts again counts anew, when
+ * all of its last start are torn down; of a host that does not answer in time
+ * the channel is lost, and an answer that is later still could be taken for
+ * that of a new GPADL: such a host breaks its own rule, and reaches the guest's
+ * memory anyway. HEADER and BODY messages of one GPADL follow each other without
+ * another between them.
+ *
+ * A TEARDOWN and a RESCIND may cross: all of the channel is forgotten then, and
+ * the TORNDOWN that comes later is about nothing, but no mistake of the host's.
  *
  * Threads: the bus's reactor. Failure answers: see host_bus.c.
  */
@@ -28,9 +35,19 @@ struct host_gpadl *host_gpadl_find(struct host_offer_state *st, uint32_t id)
 {
 	struct host_gpadl *gpadl = st->gpadls;
 
-	while (gpadl && gpadl->user_id != id)
+	while (gpadl && gpadl->id != id)
 		gpadl = gpadl->next;
 	return gpadl;
+}
+
+/* Where the one of this id is in its place, or would be. */
+static struct host_gpadl **place_of(struct bus_client *bus, uint32_t id)
+{
+	struct host_gpadl **at = &bus->gpadl[id % HOST_MAX_GPADLS];
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->beside;
+	return at;
 }
 
 void host_gpadl_forget(struct host_offer_state *st, struct host_gpadl *gpadl)
@@ -38,10 +55,11 @@ void host_gpadl_forget(struct host_offer_state *st, struct host_gpadl *gpadl)
 	struct host_gpadl **at = &st->gpadls;
 
 	bus_client_answered(st->bus, &gpadl->question);
+	st->bus->late_torndowns += gpadl->state == GPADL_TEARING;
 	while (*at != gpadl)
 		at = &(*at)->next;
 	*at = gpadl->next;
-	st->bus->gpadl[gpadl->id % HOST_MAX_GPADLS] = NULL;
+	*place_of(st->bus, gpadl->id) = gpadl->beside;
 	st->bus->nr_gpadls--;
 	free(gpadl);
 }
@@ -53,13 +71,8 @@ static struct host_gpadl *gpadl_new(struct host_offer_state *st, uint32_t id)
 
 	if (!gpadl)
 		return NULL;
-	/* 0 is nobody's: some hosts take it for "none". */
-	while (!bus->next_gpadl ||
-	       bus->gpadl[bus->next_gpadl % HOST_MAX_GPADLS])
-		bus->next_gpadl++;
-	gpadl->user_id = id;
-	gpadl->id = bus->next_gpadl++;
-	bus->gpadl[gpadl->id % HOST_MAX_GPADLS] = gpadl;
+	gpadl->id = id;
+	*place_of(bus, id) = gpadl;
 	bus->nr_gpadls++;
 	gpadl->next = st->gpadls;
 	st->gpadls = gpadl;
@@ -120,6 +133,8 @@ int host_offer_gpadl_create(struct host_offer *offer, uint32_t id,
 		return -ENODEV;
 	if (st->bus->nr_gpadls == HOST_MAX_GPADLS)
 		return -ENOSPC;
+	if (*place_of(st->bus, id))
+		return -EEXIST;
 	gpadl = gpadl_new(st, id);
 	if (!gpadl)
 		return -ENOMEM;
@@ -167,9 +182,9 @@ static struct host_gpadl *gpadl_asked(struct bus_client *bus, le32 gpadl_id,
 				      uint32_t type, uint32_t offset)
 {
 	uint32_t id = le32_to_cpu(gpadl_id);
-	struct host_gpadl *gpadl = bus->gpadl[id % HOST_MAX_GPADLS];
+	struct host_gpadl *gpadl = *place_of(bus, id);
 
-	if (gpadl && gpadl->id == id && gpadl->state == state)
+	if (gpadl && gpadl->state == state)
 		return gpadl;
 	bus_client_refuse(bus, 0, type, offset, id, "host.gpadl.answer");
 	return NULL;
@@ -178,7 +193,7 @@ static struct host_gpadl *gpadl_asked(struct bus_client *bus, le32 gpadl_id,
 void host_gpadl_created(struct bus_client *bus, const void *message)
 {
 	const struct vmbus_gpadl_created *created = message;
-	uint32_t status = le32_to_cpu(created->status), user_id;
+	uint32_t status = le32_to_cpu(created->status);
 	struct host_offer_state *st =
 		host_offer_find(bus, created->channel, VMBUS_GPADL_CREATED);
 	struct host_gpadl *gpadl;
@@ -196,7 +211,6 @@ void host_gpadl_created(struct bus_client *bus, const void *message)
 				  "host.gpadl.channel");
 		return;
 	}
-	user_id = gpadl->user_id;
 	bus_client_answered(bus, &gpadl->question);
 	gpadl->state = GPADL_CREATED;
 	if (status)
@@ -205,7 +219,9 @@ void host_gpadl_created(struct bus_client *bus, const void *message)
 		host_offer_go_on(st);
 	else
 		bus->config.user->gpadl_created(bus->config.user_opaque,
-						&st->offer, user_id, status);
+						&st->offer,
+						le32_to_cpu(created->gpadl),
+						status);
 }
 
 void host_gpadl_torndown(struct bus_client *bus, const void *message)
@@ -213,19 +229,24 @@ void host_gpadl_torndown(struct bus_client *bus, const void *message)
 	const struct vmbus_gpadl_torndown *torndown = message;
 	struct host_gpadl *gpadl;
 	struct host_offer_state *st;
-	uint32_t user_id;
 
+	if (bus->late_torndowns &&
+	    !*place_of(bus, le32_to_cpu(torndown->gpadl))) {
+		bus->late_torndowns--;
+		return;
+	}
 	gpadl = gpadl_asked(bus, torndown->gpadl, GPADL_TEARING,
 			    VMBUS_GPADL_TORNDOWN,
 			    offsetof(struct vmbus_gpadl_torndown, gpadl));
 	if (!gpadl)
 		return;
 	st = gpadl->question.offer;
-	user_id = gpadl->user_id;
+	gpadl->state = GPADL_CREATED; /* answered */
 	host_gpadl_forget(st, gpadl);
 	if (st->draining)
 		host_offer_go_on(st);
 	else
 		bus->config.user->gpadl_torndown(bus->config.user_opaque,
-						 &st->offer, user_id);
+						 &st->offer,
+						 le32_to_cpu(torndown->gpadl));
 }

@@ -138,6 +138,33 @@ stats_to() {
 		fail "inspect: $(sed 1d "$1" | head -c 200)"
 }
 
+# process WHEN: the daemon as VTL2's kernel sees it, asked for in its shell.
+process() {
+	# shellcheck disable=SC2016 # for the shell in VTL2
+	send 'p=/proc/$(pidof paravisor); read -r _ rss _ <$p/statm
+echo "'"$1"': descriptors $(ls $p/fd | wc -l) threads $(ls $p/task | wc -l)"'\
+' "mappings $(wc -l <$p/maps) pages $rss end"'
+	expect "^$1: descriptors [0-9].* end" 20
+	sed -n "s/^$1: \(descriptors [0-9].*\) end.*/\1/p" "$com3" |
+		xargs -n 2 >"$case_dir/process.$1"
+	[ "$(awk '$2 > 0' "$case_dir/process.$1" | wc -l)" = 4 ] ||
+		fail "VTL2's shell answered $(xargs <"$case_dir/process.$1")"
+}
+
+# process_kept WHEN THEN PAGES: of both times, it has no more of anything by then
+# than it had, and at most PAGES of memory.
+process_kept() {
+	local name before after
+
+	paste -d ' ' "$case_dir/process.$1" "$case_dir/process.$2" |
+		cut -d ' ' -f 1,2,4 >"$case_dir/process"
+	while read -r name before after; do
+		[ "$name" != pages ] || before=$((before + $3))
+		[ "$after" -le "$before" ] ||
+			fail "the daemon's $name: $after, at most $before"
+	done <"$case_dir/process"
+}
+
 # Sets $vmm_status; the lab's own failures end the case.
 vmm_reap() {
 	vmm_status=0

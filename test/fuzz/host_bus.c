@@ -654,7 +654,6 @@ static void begin(uint8_t how)
 	memset(seen, 0, sizeof(seen[0]) * 32);
 	full = false;
 	nr_questions = 0;
-	bus->next_gpadl = 1;
 	/* Instances 2 and 3; 0 and 1 are relayed. */
 	for (unsigned int i = 0; i < 2; i++)
 		rules[i] = (struct host_relay_rule){

@@ -73,7 +73,7 @@ static void connect_host(void)
 	assert_int_equal(t.offer[0]->id, 7);
 }
 
-/* A GPADL of `n` words; returns its id at the host. */
+/* A GPADL of `n` words; its id, which is the host's too. */
 static uint32_t create(uint32_t id, uint16_t n)
 {
 	static uint64_t words[8192];
@@ -92,6 +92,7 @@ static uint32_t create(uint32_t id, uint16_t n)
 	assert_int_equal(le16_to_cpu(header->range_bytes), n * 8);
 	assert_int_equal(le16_to_cpu(header->range_count), 1);
 	host_id = le32_to_cpu(header->gpadl);
+	assert_int_equal(host_id, id);
 	for (uint16_t i = 0; i < at; i++)
 		assert_int_equal(le64_to_cpu(header->word[i]), words[i]);
 	for (; at < n; at += now) {
@@ -258,22 +259,64 @@ static void test_life_of_a_channel(void **state)
 	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
 }
 
-static void test_ids_are_not_used_again(void **state)
+/* What rings name is what the host was told, whatever place ids share. */
+static void test_ids_are_the_users(void **state)
 {
-	uint32_t first, second;
+	static const uint32_t ids[] = { 0xe1e10, 0xe1e10 + 8192, 0, 8192,
+					0xe1e10 + 2 * 8192 };
+	const unsigned int n = sizeof(ids) / sizeof(ids[0]);
+	const uint64_t words[2] = { 4096, 5 };
 
 	(void)state;
 	connect_host();
-	first = create(1, 2);
-	say_created(7, first, VMBUS_STATUS_UNSUCCESSFUL);
+	for (unsigned int i = 0; i < n; i++) {
+		create(ids[i], 2);
+		assert_int_equal(host_offer_gpadl_create(t.offer[0], ids[i], 1,
+							 words, 2), -EEXIST);
+		say_created(7, ids[i], 0);
+		assert_int_equal(t.created, i + 1);
+		assert_int_equal(t.gpadl, ids[i]);
+	}
+	/* Another channel's, as BODY and TORNDOWN name none. */
+	say_offer(8, 2);
+	assert_int_equal(host_offer_gpadl_create(t.offer[1], ids[1], 1, words,
+						 2), -EEXIST);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_int_equal(host_offer_gpadl_teardown(t.offer[0], ids[i]),
+				 0);
+		expect(VMBUS_GPADL_TEARDOWN,
+		       sizeof(struct vmbus_gpadl_teardown));
+		say_torndown(ids[i]);
+		assert_int_equal(t.torndown, i + 1);
+		assert_int_equal(t.gpadl, ids[i]);
+	}
+	assert_int_equal(host_offer_gpadl_create(t.offer[1], ids[1], 1, words,
+						 2), 0);
+	expect(VMBUS_GPADL_HEADER, sizeof(struct vmbus_gpadl_header) + 16);
+	say_created(8, ids[1], VMBUS_STATUS_UNSUCCESSFUL);
 	assert_int_equal(t.status, VMBUS_STATUS_UNSUCCESSFUL);
-	second = create(1, 2);
-	assert_int_not_equal(first, second);
-	/* Late, about the old one. */
-	say_created(7, first, 0);
-	assert_int_equal(t.created, 1);
-	say_created(7, second, 0);
-	assert_int_equal(t.created, 2);
+	create(ids[1], 2);
+}
+
+/* The host takes the channel back, and then answers a TEARDOWN of before. */
+static void test_teardown_crosses_rescind(void **state)
+{
+	uint64_t before = violation_count();
+
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 2), 0);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	expect(VMBUS_GPADL_TEARDOWN, sizeof(struct vmbus_gpadl_teardown));
+	say_channel(VMBUS_RESCIND_CHANNEL, 7);
+	assert_int_equal(t.rescinded, 1);
+	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
+	say_torndown(1);
+	assert_int_equal(violation_count(), before);
+	assert_int_equal(t.torndown, 0);
+	/* Once. */
+	say_torndown(1);
+	assert_int_equal(violation_count(), before + 1);
 }
 
 /* The host does not answer: one question after the other. */
@@ -574,7 +617,8 @@ int main(void)
 		TEST(test_contact_deadline),
 		TEST(test_offers_deadline),
 		TEST(test_life_of_a_channel),
-		TEST(test_ids_are_not_used_again),
+		TEST(test_ids_are_the_users),
+		TEST(test_teardown_crosses_rescind),
 		TEST(test_created_deadline),
 		TEST(test_torndown_deadline),
 		TEST(test_open_deadline),

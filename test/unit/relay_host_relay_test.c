@@ -350,6 +350,86 @@ static void test_rescind_at_every_step(void **state)
 	assert_in_range(steps, 8, 60);
 }
 
+/* ... of the end: CLOSE and TEARDOWN, or UNLOAD, of an open channel. */
+static bool end_and_rescind(unsigned int at, bool unload)
+{
+	struct vmbus_gpadl_teardown teardown;
+	unsigned int steps = 0, torndown = 0, unloaded = 0, rescinded = 0;
+	struct vmbus_header header;
+	struct guest_message got;
+	struct guest_channel ch;
+	bool late = false;
+
+	begin(0);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	expect_echo(&ch, 1);
+	w->g->manual = true;
+	if (unload) {
+		guest_post(w->g, VMBUS_UNLOAD, &header, sizeof(header));
+	} else {
+		assert_int_equal(guest_close(&ch), 0);
+		teardown = (struct vmbus_gpadl_teardown){
+			.channel = cpu_to_le32(ch.id),
+			.gpadl = cpu_to_le32(ch.gpadl) };
+		guest_post(w->g, VMBUS_GPADL_TEARDOWN, &teardown,
+			   sizeof(teardown));
+	}
+	for (bool more = true; more; more = reactor_inline_step()) {
+		if (steps++ != at)
+			continue;
+		host_world_revoke(w, &w->a);
+		late = true;
+	}
+	w->g->manual = false;
+	reactor_inline_drain();
+	while (guest_take(w->g, &got)) {
+		memcpy(&header, got.payload, sizeof(header));
+		torndown += le32_to_cpu(header.type) == VMBUS_GPADL_TORNDOWN;
+		unloaded += le32_to_cpu(header.type) == VMBUS_UNLOAD_COMPLETE;
+		rescinded += le32_to_cpu(header.type) == VMBUS_RESCIND_CHANNEL;
+	}
+	assert_int_equal(unloaded, unload);
+	assert_int_equal(torndown, !unload);
+	/* A guest that unloads may or may not be connected still. */
+	if (unload) {
+		assert_in_range(rescinded, 0, late);
+	} else {
+		assert_int_equal(rescinded, late);
+		if (late)
+			assert_int_equal(guest_release(w->g, ch.id), 0);
+	}
+	guest_channel_free(&ch);
+	host_world_expect_idle(w);
+	if (unload) {
+		host_world_connect(w, VMBUS_VERSION_IRON, 0);
+		assert_int_equal(w->nr_offers, late ? 1 : 2);
+	}
+	if (late) {
+		host_world_offer(w, &w->a);
+		assert_int_equal(guest_expect(w->g, VMBUS_OFFER_CHANNEL,
+					      &w->offer[0],
+					      sizeof(w->offer[0])), 0);
+	}
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	expect_echo(&ch, 2);
+	assert_int_equal(guest_shut(&ch), 0);
+	host_world_end(w);
+	return late;
+}
+
+static void test_rescind_at_every_step_of_the_end(void **state)
+{
+	(void)state;
+	for (unsigned int unload = 0; unload < 2; unload++) {
+		unsigned int steps = 0;
+
+		while (end_and_rescind(steps, unload))
+			steps++;
+		print_message("%u steps\n", steps);
+		assert_in_range(steps, 3, 60);
+	}
+}
+
 /* ... and the guest resets at every step instead. */
 static void reset_done(void *opaque)
 {
@@ -677,6 +757,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_gpadl),
 		cmocka_unit_test(test_wrong_messages),
 		cmocka_unit_test(test_rescind_at_every_step),
+		cmocka_unit_test(test_rescind_at_every_step_of_the_end),
 		cmocka_unit_test(test_reset_at_every_step),
 		cmocka_unit_test(test_unload_and_reconnect),
 		cmocka_unit_test(test_unload_waits_for_host),

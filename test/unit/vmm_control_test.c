@@ -40,7 +40,8 @@ static void count_quit(void *opaque)
 }
 
 /* No counters; the schema is told of the parts that have some. */
-#define STATS "{\"com1\":{},\"com2\":{},\"disks\":[],\"mana\":null,\"machine\":{}}"
+#define STATS "{\"com1\":{},\"com2\":{},\"disks\":[],\"mana\":null," \
+	      "\"nics\":[],\"machine\":{}}"
 
 static void print_stats(void *opaque, FILE *out)
 {
@@ -142,6 +143,20 @@ static const char *mana_fault(void *opaque, const char *fault, uint32_t count,
 		       "fault: there is none of this name" : NULL;
 }
 
+static const char *unplug(void *opaque, const char *device)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "unplug %s", device);
+	return NULL;
+}
+
+static const char *plug(void *opaque, const char *device)
+{
+	(void)opaque;
+	snprintf(called, sizeof(called), "plug %s", device);
+	return "device: it is plugged in";
+}
+
 /* The settings that came, and how they are answered: when the test says so. */
 static char settings_text[65536 + 1];
 static void (*settings_done)(void *request, const char *error);
@@ -232,7 +247,7 @@ static const char *read_memory(void *opaque, unsigned int vtl, uint64_t gpa,
 			  NULL;
 }
 
-static const char *plug(void *opaque, unsigned int disk, bool in)
+static const char *nvme_plug(void *opaque, unsigned int disk, bool in)
 {
 	(void)opaque;
 	snprintf(called, sizeof(called), "plug %u %d", disk, in);
@@ -275,11 +290,13 @@ static const struct command_ops ops = { .quit = count_quit,
 					.nvme_attach = attach,
 					.nvme_detach = detach,
 					.nvme_resize = nvme_resize,
-					.nvme_plug = plug,
+					.nvme_plug = nvme_plug,
 					.scsi_resize = scsi_resize,
 					.fault = set_fault,
 					.mana_event = mana_event,
-					.mana_fault = mana_fault };
+					.mana_fault = mana_fault,
+					.unplug = unplug,
+					.plug = plug };
 static struct command_target target = { &ops, &quits };
 
 static void *run(void *arg)
@@ -519,6 +536,12 @@ static void arguments(void **state)
 		  "\"error\":\"fault: is missing\"", "" },
 		{ "mana-fault", "\"fault\":\"reset\",\"vport\":8",
 		  "\"error\":\"vport: must be a number from 0 to 7\"", "" },
+		{ "unplug", "\"device\":\"net0\"", "\"ok\":{}",
+		  "unplug net0" },
+		{ "plug", "\"device\":\"scsi\"",
+		  "\"error\":\"device: it is plugged in\"", "plug scsi" },
+		{ "plug", "\"device\":0",
+		  "\"error\":\"device: must be a text such as net0\"", "" },
 		{ "fault", "\"disk\":0,\"fault\":\"drop\"", "\"ok\":{}",
 		  "fault 0 drop 0: 0 0 0 0 0 0 0" },
 		{ "fault", "\"disk\":0,\"fault\":\"late\",\"opcode\":2,"

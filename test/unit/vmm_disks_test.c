@@ -231,9 +231,8 @@ int scsi_device_add(struct scsi_device *scsi, struct medium *medium,
 }
 
 int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
-		      struct reactor *loop, unsigned int vps)
+		      unsigned int vps)
 {
-	(void)loop;
 	assert_int_equal(vps, 4);
 	scsi->server = server;
 	return 0;
@@ -242,6 +241,17 @@ int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
 void scsi_device_resized(struct scsi_device *scsi, unsigned int lun)
 {
 	resized = (scsi == controller ? 100 : 200) + lun;
+}
+
+const char *scsi_device_unplug(struct scsi_device *scsi)
+{
+	return scsi == controller ? "not this one" : NULL;
+}
+
+const char *scsi_device_plug(struct scsi_device *scsi)
+{
+	(void)scsi;
+	return "it is plugged in";
 }
 
 void scsi_device_destroy(struct scsi_device *scsi)
@@ -325,6 +335,18 @@ static void every_disk_its_way(void **state)
 	fclose(out);
 	assert_string_equal(text, "[{\"scsi\":0},{\"nvme\":512},{\"scsi\":1},"
 				  "{\"scsi\":0}]");
+}
+
+static void the_guests_controller_goes(void **state)
+{
+	(void)state;
+	assert_null(disks_scsi_unplug(disks));
+	assert_string_equal(disks_scsi_plug(disks), "it is plugged in");
+	disks_revoke(disks);
+	assert_string_equal(disks_scsi_unplug(disks),
+			    "device: the guest has no such of the host");
+	assert_string_equal(disks_scsi_plug(disks),
+			    "device: the guest has no such of the host");
 }
 
 static void settings_name_them_in_order(void **state)
@@ -530,6 +552,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(every_disk_its_way),
+		T(the_guests_controller_goes),
 		T(settings_name_them_in_order),
 		T(namespaces_come_and_go),
 		T(what_cannot_be_is_named),

@@ -19,6 +19,7 @@
 #include "test/vmm/json.h"
 #include "test/vmm/net_back.h"
 #include "test/vmm/nets.h"
+#include "test/vmm/nic_device.h"
 #include "test/vmm/vpci.h"
 #include "relay/channel.h"
 
@@ -56,6 +57,51 @@ void net_back_close(struct net_back *nb)
 {
 	backs -= !!nb;
 	free(nb);
+}
+
+void net_back_print_stats(struct net_back *nb, FILE *out)
+{
+	fprintf(out, "%d", nb->kind);
+}
+
+/* ---- adapters of VMBus ---- */
+
+static struct nic_device_config adapter; /* the last */
+static unsigned int adapters;
+static char plugged[32];
+
+int nic_device_create(const struct nic_device_config *config,
+		      struct nic_device **out)
+{
+	adapter = *config;
+	adapters++;
+	*out = (struct nic_device *)&adapter;
+	return 0;
+}
+
+const char *nic_device_unplug(struct nic_device *nd)
+{
+	(void)nd;
+	strcpy(plugged, "unplug");
+	return NULL;
+}
+
+const char *nic_device_plug(struct nic_device *nd)
+{
+	(void)nd;
+	strcpy(plugged, "plug");
+	return NULL;
+}
+
+void nic_device_destroy(struct nic_device *nd)
+{
+	adapters -= !!nd;
+}
+
+void nic_device_print_stats(struct nic_device *nd, FILE *out)
+{
+	(void)nd;
+	fputs("{}", out);
 }
 
 /* ---- the function and its bus ---- */
@@ -185,6 +231,8 @@ static int attach(struct nets *n, unsigned int vps)
 	return nets_attach(n, &(struct nets_host){
 		.vps = vps,
 		.server = (struct vmbus_server *)&options,
+		.guest_server = (struct vmbus_server *)&adapter,
+		.guest_memory = (struct guest_memory *)&adapters,
 	});
 }
 
@@ -215,6 +263,75 @@ static void test_vports_in_order(void **state)
 	nets_close(n);
 	assert_int_equal(backs, 0);
 	assert_int_equal(devices, 0);
+	free_options();
+}
+
+static void assert_nics(struct nets *n, const char *expected)
+{
+	char text[256];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+	struct json_span value;
+	size_t wrong;
+
+	nets_print_nics(n, out);
+	fclose(out);
+	assert_int_equal(json_check(text, strlen(text), &value, &wrong), 0);
+	assert_string_equal(text, expected);
+}
+
+/* Beside VTL2 the guest's own are adapters of VMBus, and no vports. */
+static void test_synthetic(void **state)
+{
+	static const char *const text[] = { "uh:user", "null", "uh:null" };
+	static const struct guid instance = GUID_INIT(
+		0x2c6e83b4, 0x1f0d, 0x4d92, 0xa7, 0x58, 0x76, 0x6d, 0x6d, 0x00,
+		0x01, 0x01);
+	struct nets *n;
+
+	(void)state;
+	parse(3, text);
+	options.igvm = "image";
+	n = nets_open(&options, NULL);
+	assert_int_equal(attach(n, 2), 0);
+	assert_int_equal(last.nr_vports, 2);
+	assert_memory_equal(last.vport[1].mac, "\x00\x15\x5d\x76\x6d\x02", 6);
+	assert_int_equal(adapters, 1);
+	assert_true(guid_equal(&adapter.instance, &instance));
+	assert_memory_equal(adapter.mac, "\x00\x15\x5d\x76\x6d\x01", 6);
+	assert_int_equal(adapter.vps, 2);
+	assert_ptr_equal(adapter.server, &adapter);
+	assert_ptr_equal(adapter.memory, &adapters);
+	assert_nics(n, "[{\"mana\":null,\"back\":0},"
+		       "{\"synthetic\":{},\"back\":3},"
+		       "{\"mana\":null,\"back\":3}]");
+	assert_null(nets_unplug(n, 1));
+	assert_string_equal(plugged, "unplug");
+	assert_null(nets_plug(n, 1));
+	assert_string_equal(plugged, "plug");
+	assert_string_equal(nets_plug(n, 0),
+			    "device: the guest has no such of the host");
+	assert_string_equal(nets_unplug(n, 8),
+			    "device: the guest has no such of the host");
+	nets_revoke(n);
+	assert_int_equal(adapters, 0);
+	nets_close(n);
+	free_options();
+}
+
+/* Without VTL2 only those that ask for it. */
+static void test_synthetic_direct(void **state)
+{
+	static const char *const text[] = { "null,synthetic", "null" };
+	struct nets *n;
+
+	(void)state;
+	parse(2, text);
+	n = nets_open(&options, NULL);
+	assert_int_equal(attach(n, 1), 0);
+	assert_int_equal(last.nr_vports, 1);
+	assert_int_equal(adapters, 1);
+	nets_revoke(n);
+	nets_close(n);
 	free_options();
 }
 
@@ -270,8 +387,8 @@ static void test_events(void **state)
 	(void)state;
 	parse(1, text);
 	n = nets_open(&options, NULL);
-	assert_non_null(strstr(nets_event(n, "link-up"), "no device"));
-	assert_non_null(strstr(nets_fault(n, "reset", 0, 0, 0), "no device"));
+	assert_non_null(strstr(nets_event(n, "link-up"), "no MANA"));
+	assert_non_null(strstr(nets_fault(n, "reset", 0, 0, 0), "no MANA"));
 	assert_int_equal(attach(n, 2), 0);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		assert_null(nets_event(n, events[i][0]));
@@ -336,6 +453,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vports_in_order),
+		cmocka_unit_test(test_synthetic),
+		cmocka_unit_test(test_synthetic_direct),
 		cmocka_unit_test(test_queues_follow_vps),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_events),

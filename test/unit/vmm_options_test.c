@@ -259,6 +259,8 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --net tap:", "--net tap:", "1 to 15" },
 		{ "--igvm a --net tap:sixteencharacter", "--net", "1 to 15" },
 		{ "--igvm a --net user,foo=1", "--net", "pcap=FILE" },
+		{ "--igvm a --vmbus-redirect --net user,mtu=900", "--net",
+		  "mtu= is of MANA" },
 		{ "--igvm a --net user,mtu=575", "--net", "576 to 9000" },
 		{ "--igvm a --net user,mtu=9001", "--net", "576 to 9000" },
 		{ "--igvm a --net user,mtu=", "--net", "576 to 9000" },
@@ -284,7 +286,13 @@ static void bad_values_are_named(void **state)
 		{ "--vtl0-kernel k --vmbus-redirect", "--vmbus-redirect",
 		  "needs --igvm" },
 		{ "--igvm a --net uh:null --net null", "--net null",
-		  "without uh: not supported yet" },
+		  "without uh: needs --vmbus-redirect" },
+		{ "--igvm a --net uh:null,synthetic", "--net uh:null,synthetic",
+		  "synthetic is the guest's" },
+		{ "--igvm a --disk mem:1M,synthetic,uh",
+		  "--disk mem:1M,synthetic,uh", "synthetic is the guest's" },
+		{ "--vtl0-kernel k --disk mem:1M,synthetic,sgl=off",
+		  "--disk mem:1M,synthetic,sgl=off", "sgl=off is for NVMe" },
 		{ "--igvm a --vsock-path w", "--vsock-path w",
 		  "with --igvm it needs --vmbus-redirect" },
 		{ "--vtl0-kernel k --net null --net uh:user", "--net uh:user",
@@ -313,13 +321,12 @@ static void long_values_are_refused(void **state)
 	assert_int_equal(parse(command), OPTIONS_RUN);
 }
 
-/* What an option says is kept even where its feature is not there yet. */
 static void disks_and_nics_in_order(void **state)
 {
 	(void)state;
 	parse("--igvm a --disk mem:1G,uh-nvme --disk file:/d/x,ro,uh "
-	      "--disk file:y --net uh:consomme,pcap=p,mtu=9000 --net tap:tap0 "
-	      "--net uh:pair --net null");
+	      "--disk file:y,synthetic --net uh:consomme,pcap=p,mtu=9000 "
+	      "--net tap:tap0 --net uh:pair --net null,synthetic,pcap=q");
 	assert_int_equal(options.nr_disks, 3);
 	assert_null(options.disks[0].path);
 	assert_int_equal(options.disks[0].size, 1ull << 30);
@@ -330,6 +337,11 @@ static void disks_and_nics_in_order(void **state)
 	assert_true(options.disks[1].read_only);
 	assert_string_equal(options.disks[2].path, "y");
 	assert_int_equal(options.disks[2].owner, OWNER_VTL0);
+	assert_true(options.disks[2].synthetic);
+	assert_false(options.disks[0].synthetic);
+	assert_true(options.nics[3].synthetic);
+	assert_false(options.nics[1].synthetic);
+	assert_string_equal(options.nics[3].pcap, "q");
 	assert_int_equal(options.nr_nics, 4);
 	assert_int_equal(options.nics[0].kind, NET_USER);
 	assert_int_equal(options.nics[0].owner, OWNER_VTL2_MANA);
@@ -412,7 +424,7 @@ static void help_names_every_option(void **state)
 		"--stats", "--blackbox", "--core", "--timeout", "--help", "--version", "128+n",
 		"--print-settings", ",block=B", ",uh ", ",uh-nvme",
 		"nvme-attach", "scsi-resize", "tap:NAME", "pcap=",
-		"mana-event", "mana-fault",
+		"mana-event", "mana-fault", "unplug", ",synthetic", "mtu=N",
 	};
 	char *text = NULL;
 	size_t len = 0;

@@ -77,6 +77,14 @@ static int read_inputs(struct boot *boot)
 	return o->settings ? check_settings(&boot->settings) : 0;
 }
 
+static bool has_nics(const struct vmm_options *options)
+{
+	for (unsigned int i = 0; i < options->nr_nics; i++)
+		if (options->nics[i].owner == OWNER_VTL2_MANA)
+			return true;
+	return false;
+}
+
 /* JSON that gives the guest every disk and NIC of VTL2, to be freed. NULL:
  * there is none, or no memory. */
 static char *default_settings(const struct vmm_options *options)
@@ -90,7 +98,7 @@ static char *default_settings(const struct vmm_options *options)
 		return NULL;
 	fputs("{\"version\":1,", out);
 	disks = disks_print_settings(options, out);
-	if (disks && options->nr_nics)
+	if (disks && has_nics(options))
 		fputs(",", out);
 	nics = nets_print_settings(options, out);
 	fputs("}", out);
@@ -228,12 +236,31 @@ struct machine_config boot_machine(const struct boot *boot)
 	};
 }
 
+/* The image once more, for a machine that was made for it. */
+static int check_again(struct boot *boot)
+{
+	struct igvm_plan last = boot->plan;
+	int err = check_image(boot);
+
+	if (err)
+		return err;
+	if (last.nr_ranges == boot->plan.nr_ranges &&
+	    !memcmp(last.ranges, boot->plan.ranges, sizeof(last.ranges)))
+		return 0;
+	fprintf(stderr, "vmm: --igvm %s: changed since the start, and needs "
+		"other memory\n", boot->options->igvm);
+	return -EINVAL;
+}
+
 enum vmm_status boot_place(struct boot *boot, struct machine *m)
 {
-	int err;
+	int err = 0;
 
 	if (boot->options->igvm) {
-		err = igvm_place(&boot->plan, m);
+		if (!boot->plan.image.bytes)
+			err = check_again(boot);
+		if (!err)
+			err = igvm_place(&boot->plan, m);
 		/* The image is in the machine's memory now. */
 		igvm_plan_free(&boot->plan);
 	} else {

@@ -37,8 +37,8 @@ enum vmm_status boot_print_settings(const struct boot *boot);
 /* For machine_create(); refers to *boot. */
 struct machine_config boot_machine(const struct boot *boot);
 
-/* A status after one line. Without an image it may be called again, after
- * machine_reset(). */
+/* A status after one line. It may be called again, after machine_reset(): the
+ * image is then read again, and must need the same memory. */
 enum vmm_status boot_place(struct boot *boot, struct machine *m);
 
 #endif

@@ -187,6 +187,12 @@ static const char *read_vport(struct json_span value, struct arguments *to)
 		       "must be a number from 0 to 7" : NULL;
 }
 
+static const char *read_device(struct json_span value, struct arguments *to)
+{
+	return json_text(value, to->device, sizeof(to->device)) ?
+		       "must be a text such as net0" : NULL;
+}
+
 static const struct {
 	const char *name;
 	enum argument_kind kind;
@@ -214,6 +220,7 @@ static const struct {
 	[ARGUMENT_COUNT] = { "count", ARGUMENT_NUMBER, read_count },
 	[ARGUMENT_DELAY_MS] = { "delay_ms", ARGUMENT_NUMBER, read_delay },
 	[ARGUMENT_VPORT] = { "vport", ARGUMENT_NUMBER, read_vport },
+	[ARGUMENT_DEVICE] = { "device", ARGUMENT_TEXT, read_device },
 	[ARGUMENT_SETTINGS] = { "settings", ARGUMENT_FILE, NULL },
 };
 

@@ -38,6 +38,7 @@ enum argument {
 	ARGUMENT_COUNT,
 	ARGUMENT_DELAY_MS,
 	ARGUMENT_VPORT,
+	ARGUMENT_DEVICE,
 	/* Not one member of the arguments, but all of them together; on the
 	 * console, a file of them. */
 	ARGUMENT_SETTINGS,
@@ -66,7 +67,7 @@ struct arguments {
 	uint64_t disk, nsid, size, depth, gpa, bytes, port, vtl;
 	int64_t offset; /* seconds */
 	char back[ARGUMENT_MAX_TEXT], path[ARGUMENT_MAX_TEXT], event[32];
-	char key[ARGUMENT_MAX_TEXT], pool[32], fault[32];
+	char key[ARGUMENT_MAX_TEXT], pool[32], fault[32], device[32];
 	uint64_t opcode, lba, skip, count, delay_ms, vport;
 	bool admin;
 	uint32_t given; /* bits 1 << enum argument */

@@ -359,6 +359,18 @@ RUN(run_fault)
 					   (unsigned int)a->disk, &fault));
 }
 
+/* ---- devices ---- */
+
+RUN(run_unplug)
+{
+	answer(request, target->ops->unplug(target->opaque, a->device));
+}
+
+RUN(run_plug)
+{
+	answer(request, target->ops->plug(target->opaque, a->device));
+}
+
 /* ---- the network ---- */
 
 RUN(run_mana_event)
@@ -404,7 +416,7 @@ const struct command commands[] = {
 	  run_pause },
 	{ "resume", NO_ARGUMENTS, "on from there", run_resume },
 	{ "nmi", NO_ARGUMENTS, "an NMI for the guest's VP 0", run_nmi },
-	{ "reset", NO_ARGUMENTS, "the guest starts anew (no VTL2)",
+	{ "reset", NO_ARGUMENTS, "all starts anew as by a button: VTL2, too",
 	  run_reset },
 	{ "quit", NO_ARGUMENTS, "vmm ends, and the machine with it",
 	  run_quit },
@@ -432,6 +444,10 @@ const struct command commands[] = {
 	{ "nvme-plug", { 1, 0, { DISK } }, "and put back", run_nvme_plug },
 	{ "scsi-resize", { 2, 0, { DISK, ARGUMENT_SIZE } },
 	  "the same of a SCSI disk", run_scsi_resize },
+	{ "unplug", { 1, 0, { ARGUMENT_DEVICE } },
+	  "takes one of the host's from the guest: scsi, net0, net1, ...",
+	  run_unplug },
+	{ "plug", { 1, 0, { ARGUMENT_DEVICE } }, "offers it anew", run_plug },
 	{ "mana-event", { 1, 0, { ARGUMENT_EVENT } },
 	  "link-up, link-down, reset, silent, answer, coalesce, single",
 	  run_mana_event },

@@ -77,6 +77,9 @@ struct command_ops {
 	const char *(*mana_fault)(void *opaque, const char *fault,
 				  uint32_t count, uint32_t skip,
 				  uint32_t vport);
+	/* A device of the guest's own on the host's bus: "scsi", "net0". */
+	const char *(*unplug)(void *opaque, const char *device);
+	const char *(*plug)(void *opaque, const char *device);
 };
 
 struct command_target {

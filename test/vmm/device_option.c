@@ -112,6 +112,10 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 		disk->no_sgl = true;
 		return NULL;
 	}
+	if (!strcmp(word, "synthetic")) {
+		disk->synthetic = true;
+		return NULL;
+	}
 	if (!strncmp(word, "block=", 6))
 		return parse_block(disk, word + 6);
 	if (!strcmp(word, "uh"))
@@ -119,8 +123,8 @@ static const char *parse_disk_word(struct disk_option *disk, const char *word)
 	else if (!strcmp(word, "uh-nvme"))
 		owner = OWNER_VTL2_NVME;
 	else
-		return "after the first comma come uh, uh-nvme, ro, block=, "
-		       "volatile or sgl=off";
+		return "after the first comma come uh, uh-nvme, synthetic, "
+		       "ro, block=, volatile or sgl=off";
 	if (disk->owner != OWNER_VTL0)
 		return "uh and uh-nvme can be given once";
 	disk->owner = owner;
@@ -132,10 +136,16 @@ static const char *check_disk(struct disk_option *disk)
 {
 	if (!disk->block_size)
 		disk->block_size = disk->physical_block_size = SECTOR_SIZE;
+	if (disk->synthetic && disk->owner != OWNER_VTL0)
+		return "synthetic is the guest's, uh and uh-nvme are VTL2's";
 	if (disk->no_sgl && disk->owner == OWNER_VTL2_SCSI)
 		return "sgl=off is for NVMe, not for uh";
 	if (disk->volatile_cache && disk->owner == OWNER_VTL2_SCSI)
 		return "volatile is for NVMe, not for uh";
+	if (disk->no_sgl && disk->synthetic)
+		return "sgl=off is for NVMe, not for synthetic";
+	if (disk->volatile_cache && disk->synthetic)
+		return "volatile is for NVMe, not for synthetic";
 	if (disk->path)
 		return NULL;
 	if (!disk->size || disk->size % SECTOR_SIZE)
@@ -209,8 +219,13 @@ static const char *parse_net_word(struct net_option *nic, const char *word)
 		nic->mtu = (uint16_t)mtu;
 		return NULL;
 	}
+	if (!strcmp(word, "synthetic")) {
+		nic->synthetic = true;
+		return nic->owner == OWNER_VTL0 ? NULL :
+		       "synthetic is the guest's, uh: is VTL2's";
+	}
 	if (strncmp(word, "pcap=", 5) || !word[5])
-		return "after the comma comes pcap=FILE or mtu=N";
+		return "after the comma come synthetic, pcap=FILE or mtu=N";
 	if (nic->pcap)
 		return "pcap= can be given once";
 	nic->pcap = strdup(word + 5);

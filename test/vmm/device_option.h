@@ -2,9 +2,10 @@
 /*
  * What --disk and --net say.
  *
- *	--disk BACK[,uh|,uh-nvme][,ro][,block=512|512e|4k][,sgl=off]
+ *	--disk BACK[,uh|,uh-nvme|,synthetic][,ro][,block=512|512e|4k][,sgl=off]
  *	       [,volatile]		BACK: mem:SIZE or file:PATH
- *	--net [uh:]BACK[,pcap=FILE]	BACK: user, consomme (= user), tap:NAME,
+ *	--net [uh:]BACK[,synthetic][,pcap=FILE][,mtu=N]
+ *					BACK: user, consomme (= user), tap:NAME,
  *					pair or null
  *
  * The parsers return NULL, or the rule that the text breaks (static text). The
@@ -29,6 +30,7 @@ struct disk_option {
 	char *path;	  /* owned; NULL: memory of `size` bytes */
 	uint64_t size;	  /* memory only; whole blocks, not 0 */
 	enum device_owner owner;
+	bool synthetic; /* the guest's: SCSI on VMBus without VTL2, too */
 	bool read_only;
 	/* ",volatile": what was not flushed is lost with vmm, or before. */
 	bool volatile_cache;
@@ -45,6 +47,7 @@ struct net_option {
 	char *pcap;	 /* owned; NULL = no capture */
 	uint16_t mtu;	 /* of the wire; 0 = not said */
 	enum device_owner owner;
+	bool synthetic; /* the guest's: VMBus's own NIC without VTL2, too */
 };
 
 const char *disk_option_parse(const char *text, struct disk_option *disk);

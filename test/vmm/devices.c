@@ -153,6 +153,7 @@ static int attach_chipset(struct devices *d, struct machine *m)
 int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 		   const struct machine_config *config)
 {
+	struct host_bus *guests;
 	int err = -ENOMEM;
 
 	d->bus = host_bus_create(m, vtl, config, d->loop);
@@ -164,6 +165,7 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 		if (!d->guest_bus)
 			return err;
 	}
+	guests = vtl == VTL0 ? d->bus : d->guest_bus;
 	d->msi = msi_create(m, vtl);
 	if (!d->msi)
 		goto out_say;
@@ -177,10 +179,8 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 		.msi = d->msi,
 		.server = host_bus_server(d->bus),
 		.memory = host_bus_memory(d->bus),
-		.guest_server = d->guest_bus ? host_bus_server(d->guest_bus) :
-					       NULL,
-		.guest_memory = d->guest_bus ? host_bus_memory(d->guest_bus) :
-					       NULL,
+		.guest_server = guests ? host_bus_server(guests) : NULL,
+		.guest_memory = guests ? host_bus_memory(guests) : NULL,
 		.loop = d->loop,
 	});
 	if (err)
@@ -191,6 +191,9 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 		.vps = config->vps,
 		.msi = d->msi,
 		.server = host_bus_server(d->bus),
+		.guest_server = guests ? host_bus_server(guests) : NULL,
+		.guest_memory = guests ? host_bus_memory(guests) : NULL,
+		.loop = d->loop,
 	});
 	if (err)
 		goto out_say;
@@ -200,8 +203,7 @@ int devices_attach(struct devices *d, struct machine *m, enum vtl vtl,
 	if (d->vsock)
 		vsock_attach(d->vsock, host_bus_server(d->bus));
 	if (d->guest_vsock)
-		vsock_attach(d->guest_vsock, host_bus_server(
-			vtl == VTL0 ? d->bus : d->guest_bus));
+		vsock_attach(d->guest_vsock, host_bus_server(guests));
 	return 0;
 
 out_say:
@@ -302,6 +304,8 @@ void devices_print_stats(struct devices *d, FILE *out)
 	disks_print_stats(d->disks, out);
 	fputs(",\"mana\":", out);
 	nets_print_stats(d->nets, out);
+	fputs(",\"nics\":", out);
+	nets_print_nics(d->nets, out);
 	fputs(",", out);
 	if (d->get) {
 		fputs("\"get\":", out);
@@ -356,6 +360,36 @@ struct nets *devices_nets(struct devices *d)
 struct integration *devices_integration(struct devices *d)
 {
 	return d->integration;
+}
+
+/* 0 to 7 behind "net"; -1: it is not that. */
+static int nic_number(const char *device)
+{
+	if (strncmp(device, "net", 3) || device[3] < '0' ||
+	    device[3] >= '0' + OPTIONS_MAX_NICS || device[4])
+		return -1;
+	return device[3] - '0';
+}
+
+static const char no_device[] = "device: must be scsi, or net and a number "
+				"from 0 to 7";
+
+const char *devices_unplug(struct devices *d, const char *device)
+{
+	int nic = nic_number(device);
+
+	if (!strcmp(device, "scsi"))
+		return disks_scsi_unplug(d->disks);
+	return nic < 0 ? no_device : nets_unplug(d->nets, (unsigned int)nic);
+}
+
+const char *devices_plug(struct devices *d, const char *device)
+{
+	int nic = nic_number(device);
+
+	if (!strcmp(device, "scsi"))
+		return disks_scsi_plug(d->disks);
+	return nic < 0 ? no_device : nets_plug(d->nets, (unsigned int)nic);
 }
 
 const char *devices_settings(struct devices *d, const char *json, size_t len,

@@ -55,6 +55,11 @@ struct disks *devices_disks(struct devices *d);
 struct nets *devices_nets(struct devices *d);
 /* NULL: the guest has none. */
 struct integration *devices_integration(struct devices *d);
+/* A device of the guest's own on the host's bus: "scsi", its controller; "net"
+ * and the number of a --net. NULL, or which rule is broken (static). The device
+ * thread. */
+const char *devices_unplug(struct devices *d, const char *device);
+const char *devices_plug(struct devices *d, const char *device);
 /* New settings for VTL2: as get_update_start(). The device thread. */
 const char *devices_settings(struct devices *d, const char *json, size_t len,
 			     get_update_done *done, void *opaque);

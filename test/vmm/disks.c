@@ -8,6 +8,7 @@
  *	BACK           the same, without VTL2
  *	BACK,uh        medium <- LUN of one SCSI controller (scsi_device.c)
  *	BACK           with VTL2: of another one, on the bus of VTL0
+ *	BACK,synthetic without VTL2, too
  *
  * The medium of an option is opened before the machine exists. A namespace that
  * is attached later brings its medium, and every one that is detached takes its
@@ -77,7 +78,8 @@ static const struct guid guest_scsi_instance =
 static bool is_guest_scsi(const struct disks *d,
 			  const struct disk_device *disk)
 {
-	return disk->option->owner == OWNER_VTL0 && d->options->igvm;
+	return disk->option->owner == OWNER_VTL0 &&
+	       (d->options->igvm || disk->option->synthetic);
 }
 
 static bool is_scsi(const struct disks *d, const struct disk_device *disk)
@@ -199,11 +201,10 @@ int disks_attach(struct disks *d, const struct disks_host *host)
 			      attach_scsi(d, &d->disk[i], host) :
 			      attach_nvme(d, i, host);
 	if (!err && d->scsi)
-		err = scsi_device_offer(d->scsi, host->server, host->loop,
-					host->vps);
+		err = scsi_device_offer(d->scsi, host->server, host->vps);
 	if (!err && d->guest_scsi)
 		err = scsi_device_offer(d->guest_scsi, host->guest_server,
-					host->loop, host->vps);
+					host->vps);
 	return err;
 }
 
@@ -218,6 +219,18 @@ void disks_revoke(struct disks *d)
 	scsi_device_destroy(d->scsi);
 	scsi_device_destroy(d->guest_scsi);
 	d->scsi = d->guest_scsi = NULL;
+}
+
+const char *disks_scsi_unplug(struct disks *d)
+{
+	return d->guest_scsi ? scsi_device_unplug(d->guest_scsi) :
+			       "device: the guest has no such of the host";
+}
+
+const char *disks_scsi_plug(struct disks *d)
+{
+	return d->guest_scsi ? scsi_device_plug(d->guest_scsi) :
+			       "device: the guest has no such of the host";
 }
 
 void disks_close(struct disks *d)

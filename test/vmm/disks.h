@@ -30,7 +30,7 @@ struct disks_host {
 	struct msi_router *msi;
 	struct vmbus_server *server;
 	struct guest_memory *memory;
-	/* VTL0's bus while VTL2 is its client; NULL: there is none. */
+	/* VTL0's bus, which VTL2 may be the client of; NULL: there is none. */
 	struct vmbus_server *guest_server;
 	struct guest_memory *guest_memory;
 	struct reactor *loop;
@@ -71,6 +71,9 @@ const char *disks_scsi_resize(struct disks *d, unsigned int disk,
 /* Takes an NVMe controller off its bus without a word, or puts it back: the same
  * device, with all that is on it. */
 const char *disks_nvme_plug(struct disks *d, unsigned int disk, bool in);
+/* As scsi_device.h has it, of the guest's own controller. */
+const char *disks_scsi_unplug(struct disks *d);
+const char *disks_scsi_plug(struct disks *d);
 /* model/nvme_fault.h. */
 const char *disks_fault(struct disks *d, unsigned int disk,
 			const struct nvme_fault *fault);

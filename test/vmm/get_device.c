@@ -114,8 +114,7 @@ static void reset(struct get_device *get, const void *message, size_t size)
 {
 	(void)message;
 	(void)size;
-	machine_stop(get->machine, VMM_OK,
-		     "the guest asked for a reset, and ends here");
+	machine_stop(get->machine, VMM_RESET, "VTL2 asked for a reset");
 }
 
 static void start_completed(struct get_device *get, const void *message,

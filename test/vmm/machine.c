@@ -16,7 +16,7 @@
  *	                          | machine_stop(), from any thread: the first
  *	                          | status stays, all VP threads end
  *
- * A reset makes the VM and its vCPUs anew: that is the one way to be sure that
+ * A reset makes the VMs and their vCPUs anew: that is the one way to be sure that
  * nothing of the last start is left in KVM. RAM stays where it is, empty.
  *
  * The thread in machine_run() is the watchdog: once a second it looks for a VP
@@ -97,9 +97,12 @@ static int cover_gaps(struct machine *m)
 	uint64_t at = 0;
 	int ret;
 
-	m->nothing_size = LAPIC_BASE;
-	m->nothing = mmap(NULL, m->nothing_size, PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!m->nothing) {
+		m->nothing_size = LAPIC_BASE;
+		m->nothing = mmap(NULL, m->nothing_size, PROT_NONE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+				  -1, 0);
+	}
 	if (m->nothing == MAP_FAILED) {
 		m->nothing = NULL;
 		fprintf(stderr, "vmm: mmap: %s\n", strerror(errno));
@@ -225,21 +228,30 @@ static void forget_vp(struct vp *vp)
 	memcpy(&vp->count, count, sizeof(count));
 }
 
+static void forget_view(struct vtl_view *view)
+{
+	vm_destroy(&view->vm);
+	view->guest_os_id = view->hypercall = view->reference_tsc = 0;
+	memset(view->crash, 0, sizeof(view->crash));
+}
+
 int machine_reset(struct machine *m)
 {
-	struct vtl_view *view = machine_view(m, VTL0);
 	int reset = VMM_RESET, ret;
 
 	for (unsigned int i = 0; i < m->config.vps; i++)
 		forget_vp(&m->vps[i]);
-	vm_destroy(&view->vm);
+	for (unsigned int i = 0; i < 2; i++)
+		forget_view(&m->view[i]);
+	atomic_store(&m->intercepts, 0);
+	atomic_store(&m->vsm_config, 0);
 	if (madvise(m->ram, m->ram_size - HUGE_PAGE, MADV_DONTNEED) < 0) {
 		fprintf(stderr, "vmm: madvise: %s\n", strerror(errno));
 		return -errno;
 	}
-	view->guest_os_id = view->hypercall = view->reference_tsc = 0;
-	memset(view->crash, 0, sizeof(view->crash));
 	ret = create_view(m, VTL0);
+	if (!ret && m->config.has_vtl2)
+		ret = create_view(m, VTL2);
 	pause_forget(m);
 	atomic_store(&m->tsc_start, __rdtsc());
 	for (unsigned int i = 0; !ret && i < m->config.vps; i++)

@@ -75,7 +75,7 @@ struct machine;
  * except that VMM_RESET gives way to any other.
  *
  * machine_reset(): after machine_run() has returned VMM_RESET, makes a machine
- * without VTL2 what machine_create() made; regions, ports and handlers stay.
+ * what machine_create() made; regions, ports and handlers stay.
  * The devices have let go of its memory. -errno after one line.
  */
 struct machine *machine_create(const struct machine_config *config);

@@ -233,8 +233,6 @@ static const char *reset_asked(void *opaque)
 {
 	struct vmm *vmm = opaque;
 
-	if (vmm->options.igvm)
-		return "reset: a machine with VTL2 cannot be, yet";
 	if (vmm->pause_done)
 		return "it is being paused";
 	if (machine_is_paused(vmm->machine))
@@ -409,6 +407,20 @@ static const char *mana_fault_asked(void *opaque, const char *fault,
 			  vport);
 }
 
+static const char *unplug_asked(void *opaque, const char *device)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_unplug(vmm->devices, device);
+}
+
+static const char *plug_asked(void *opaque, const char *device)
+{
+	struct vmm *vmm = opaque;
+
+	return devices_plug(vmm->devices, device);
+}
+
 static const struct command_ops command_ops = {
 	.quit = quit_asked,
 	.nmi = nmi_asked,
@@ -433,6 +445,8 @@ static const struct command_ops command_ops = {
 	.fault = fault_asked,
 	.mana_event = mana_event_asked,
 	.mana_fault = mana_fault_asked,
+	.unplug = unplug_asked,
+	.plug = plug_asked,
 };
 
 static void timed_out(struct reactor_timer *timer)

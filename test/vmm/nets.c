@@ -4,12 +4,14 @@
  *
  * Owns what --net names, and which way it goes to the machine:
  *
- *	uh:BACK   back-end <- vport of one MANA function <- virtual PCI bus
- *	BACK      the same, without VTL2
+ *	uh:BACK        back-end <- vport of one MANA function <- virtual PCI bus
+ *	BACK           the same, without VTL2
+ *	BACK           with VTL2: back-end <- adapter of VMBus on the bus of VTL0
+ *	BACK,synthetic without VTL2, too
  *
- * All NICs are vports, in the order of the options, of one function. Back-ends
- * are opened before the machine exists; of those of kind `pair` each two that
- * follow each other are wired together.
+ * All NICs but the latter are vports, in the order of the options, of one
+ * function. Back-ends are opened before the machine exists; of those of kind
+ * `pair` each two that follow each other are wired together.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #include "model/mana_fault.h"
 #include "net_back.h"
 #include "nets.h"
+#include "nic_device.h"
 #include "relay/channel.h"
 #include "vpci.h"
 
@@ -29,6 +32,7 @@
 struct nets {
 	const struct vmm_options *options;
 	struct net_back *back[OPTIONS_MAX_NICS];
+	struct nic_device *synthetic[OPTIONS_MAX_NICS]; /* or NULL */
 	struct mana *mana;
 	struct vpci_bus *bus;
 };
@@ -39,11 +43,25 @@ static const struct guid mana_instance =
 	GUID_INIT(0x1d0f2a1e, 0x0100, 0x4e56, 0x8d, 0x65, 0x76, 0x6d, 0x6d,
 		  0x00, 0x01, 0x00);
 
+/* Of a NIC of the guest's on the host's bus. */
+static struct guid synthetic_instance(unsigned int n)
+{
+	return (struct guid)GUID_INIT(0x2c6e83b4, 0x1f0d, 0x4d92, 0xa7, 0x58,
+				      0x76, 0x6d, 0x6d, 0x00, 0x01, n);
+}
+
 /* Of the NIC that the guest sees. */
 static struct guid guest_instance(unsigned int n)
 {
 	return (struct guid)GUID_INIT(0x5ba1c4f0, 0x7d3e, 0x4b6a, 0x9c, 0x21,
 				      0x76, 0x6d, 0x6d, 0x00, 0x01, n);
+}
+
+static bool is_synthetic(const struct nets *n, unsigned int i)
+{
+	const struct net_option *nic = &n->options->nics[i];
+
+	return nic->owner == OWNER_VTL0 && (n->options->igvm || nic->synthetic);
 }
 
 /* ---- opening ---- */
@@ -90,27 +108,51 @@ static unsigned int between(unsigned int low, unsigned int value,
 	return value < low ? low : value > high ? high : value;
 }
 
-int nets_attach(struct nets *n, const struct nets_host *host)
+/* Microsoft's, and then "vm" and a number. */
+static void address_of(unsigned int i, uint8_t mac[6])
+{
+	const uint8_t address[6] = { 0x00, 0x15, 0x5d, 0x76, 0x6d,
+				     (uint8_t)i };
+
+	memcpy(mac, address, sizeof(address));
+}
+
+static int attach_synthetic(struct nets *n, unsigned int i,
+			    const struct nets_host *host)
+{
+	struct nic_device_config config = {
+		.instance = synthetic_instance(i),
+		.order = (uint16_t)i,
+		.vps = host->vps,
+		.back = n->back[i],
+		.server = host->guest_server,
+		.memory = host->guest_memory,
+		.loop = host->loop,
+	};
+
+	address_of(i, config.mac);
+	return nic_device_create(&config, &n->synthetic[i]);
+}
+
+static int attach_mana(struct nets *n, const struct nets_host *host)
 {
 	struct mana_config config = {
-		.nr_vports = n->options->nr_nics,
 		.queues = between(MIN_QUEUES, host->vps, MANA_MAX_QUEUES),
 		.vectors = between(MIN_VECTORS, host->vps + 1,
 				   MANA_MAX_VECTORS),
 	};
 
-	if (!config.nr_vports)
-		return 0;
-	for (unsigned int i = 0; i < config.nr_vports; i++) {
-		/* Microsoft's, and then "vm" and a number. */
-		const uint8_t mac[6] = { 0x00, 0x15, 0x5d, 0x76, 0x6d,
-					 (uint8_t)i };
-
+	for (unsigned int i = 0; i < n->options->nr_nics; i++) {
+		if (is_synthetic(n, i))
+			continue;
 		if (n->options->nics[i].mtu > config.mtu)
 			config.mtu = n->options->nics[i].mtu;
-		config.vport[i].back = n->back[i];
-		memcpy(config.vport[i].mac, mac, sizeof(mac));
+		config.vport[config.nr_vports].back = n->back[i];
+		address_of(i, config.vport[config.nr_vports].mac);
+		config.nr_vports++;
 	}
+	if (!config.nr_vports)
+		return 0;
 	n->mana = mana_create(&config);
 	if (!n->mana)
 		return -errno;
@@ -122,6 +164,16 @@ int nets_attach(struct nets *n, const struct nets_host *host)
 	return vmbus_offer(host->server, vpci_device(n->bus));
 }
 
+int nets_attach(struct nets *n, const struct nets_host *host)
+{
+	int err = attach_mana(n, host);
+
+	for (unsigned int i = 0; !err && i < n->options->nr_nics; i++)
+		if (is_synthetic(n, i))
+			err = attach_synthetic(n, i, host);
+	return err;
+}
+
 /* ---- ending ---- */
 
 void nets_revoke(struct nets *n)
@@ -129,6 +181,10 @@ void nets_revoke(struct nets *n)
 	/* Not offered, or taken back already. */
 	if (n->bus && vpci_device(n->bus)->server)
 		vmbus_revoke(vpci_device(n->bus));
+	for (unsigned int i = 0; i < OPTIONS_MAX_NICS; i++) {
+		nic_device_destroy(n->synthetic[i]);
+		n->synthetic[i] = NULL;
+	}
 }
 
 void nets_close(struct nets *n)
@@ -182,7 +238,7 @@ const char *nets_event(struct nets *n, const char *event)
 	};
 
 	if (!n->mana)
-		return "event: there is no --net uh:BACK, so no device";
+		return "event: there is no MANA function";
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
 		if (strcmp(events[i].name, event))
 			continue;
@@ -197,7 +253,28 @@ const char *nets_fault(struct nets *n, const char *fault, uint32_t count,
 		       uint32_t skip, uint32_t vport)
 {
 	return n->mana ? mana_fault_set(n->mana, fault, count, skip, vport) :
-			 "fault: there is no --net uh:BACK, so no device";
+			 "fault: there is no MANA function";
+}
+
+static struct nic_device *synthetic(struct nets *n, unsigned int nic)
+{
+	return nic < OPTIONS_MAX_NICS ? n->synthetic[nic] : NULL;
+}
+
+const char *nets_unplug(struct nets *n, unsigned int nic)
+{
+	struct nic_device *nd = synthetic(n, nic);
+
+	return nd ? nic_device_unplug(nd) :
+		    "device: the guest has no such of the host";
+}
+
+const char *nets_plug(struct nets *n, unsigned int nic)
+{
+	struct nic_device *nd = synthetic(n, nic);
+
+	return nd ? nic_device_plug(nd) :
+		    "device: the guest has no such of the host";
 }
 
 /* ---- statistics and settings ---- */
@@ -208,6 +285,23 @@ void nets_print_stats(struct nets *n, FILE *out)
 		mana_print_stats(n->mana, out);
 	else
 		fputs("null", out);
+}
+
+void nets_print_nics(struct nets *n, FILE *out)
+{
+	fputs("[", out);
+	for (unsigned int i = 0; i < n->options->nr_nics; i++) {
+		fprintf(out, "%s{\"%s\":", i ? "," : "",
+			is_synthetic(n, i) ? "synthetic" : "mana");
+		if (n->synthetic[i])
+			nic_device_print_stats(n->synthetic[i], out);
+		else
+			fputs("null", out);
+		fputs(",\"back\":", out);
+		net_back_print_stats(n->back[i], out);
+		fputs("}", out);
+	}
+	fputs("]", out);
 }
 
 bool nets_print_settings(const struct vmm_options *options, FILE *out)

@@ -16,6 +16,7 @@
 #include "machine.h"
 #include "options.h"
 
+struct guest_memory;
 struct mana;
 struct msi_router;
 struct nets;
@@ -28,6 +29,10 @@ struct nets_host {
 	unsigned int vps;
 	struct msi_router *msi;
 	struct vmbus_server *server;
+	/* VTL0's bus, which VTL2 may be the client of; NULL: there is none. */
+	struct vmbus_server *guest_server;
+	struct guest_memory *guest_memory;
+	struct reactor *loop;
 };
 
 /* NULL after one line on stderr. `options` must outlive the NICs. */
@@ -51,8 +56,16 @@ const char *nets_event(struct nets *n, const char *event);
 const char *nets_fault(struct nets *n, const char *fault, uint32_t count,
 		       uint32_t skip, uint32_t vport);
 
-/* One JSON object, or null. */
+/* As nic_device.h has it, of a synthetic NIC of the guest's; `nic` counts the
+ * options from 0. */
+const char *nets_unplug(struct nets *n, unsigned int nic);
+const char *nets_plug(struct nets *n, unsigned int nic);
+
+/* The function: one JSON object, or null. */
 void nets_print_stats(struct nets *n, FILE *out);
+/* One JSON array, in the order of the options: what the guest's own NICs did,
+ * and what is behind all. */
+void nets_print_nics(struct nets *n, FILE *out);
 
 /* The member "nics" of settings of the paravisor that give the guest every NIC
  * of VTL2. False, and nothing printed: there is none. */

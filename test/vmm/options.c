@@ -234,7 +234,7 @@ static const struct option_row rows[] = {
 
 	{ "--disk", "DISK", "NVMe or SCSI disk", parse_disk,
 	  DEVICES, REPEATS },
-	{ "--net", "[uh:]BACK[,pcap=F,mtu=N]", "NIC; BACK is user, consomme, "
+	{ "--net", "[uh:]BACK[,WORD]", "NIC; BACK is user, consomme, "
 	  "tap:NAME, pair or null", parse_net, DEVICES, REPEATS },
 	{ "--com1", "SERIAL", "COM1 of the guest", parse_com1, DEVICES, 0 },
 	{ "--vmbus-com1-serial", "SERIAL", NULL, parse_com1, DEVICES,
@@ -308,6 +308,8 @@ void options_help(FILE *out)
 	      "            is one, of the guest\n"
 	      "  ,uh       VTL2's, a LUN of the host's SCSI controller: 0, 1,"
 	      " ... in order\n"
+	      "  ,synthetic  without --igvm, too, a LUN of the guest's own SCSI"
+	      " controller\n"
 	      "  ,ro       read-only\n"
 	      "  ,block=B  512; 512e (512 on 4096 physical); 4k\n"
 	      "  ,volatile a power cut, or the end of vmm, takes what the"
@@ -317,9 +319,13 @@ void options_help(FILE *out)
 	      " 10.0.2.2 is this host;\n"
 	      "  tap:NAME; pair: the other one of two; null. With uh: a vport"
 	      " of VTL2's MANA\n"
-	      "  function; without --igvm every NIC is one, of the guest. pcap="
-	      "FILE: what is\n"
-	      "  on the wire; mtu=N: its longest packet, 576 to 9000 (1500)\n"
+	      "  function; without --igvm every NIC is one, of the guest. Else"
+	      " a synthetic NIC of\n"
+	      "  the guest's own, which needs --vmbus-redirect\n"
+	      "  ,synthetic  without --igvm, too\n"
+	      "  ,pcap=FILE  what is on the wire\n"
+	      "  ,mtu=N      the longest packet there, of MANA: 576 to 9000"
+	      " (1500)\n"
 	      "SERIAL: none, stderr, console or term (stdin and stdout; Ctrl-A x"
 	      " quits),\n"
 	      "  file=PATH, listen=PATH (Unix socket), listen=tcp:IP:PORT\n"
@@ -409,12 +415,17 @@ static enum options_result check_disks(const struct vmm_options *o)
 static enum options_result check_nics(const struct vmm_options *o)
 {
 	for (unsigned int i = 0; i < o->nr_nics; i++) {
-		if (o->igvm && o->nics[i].owner == OWNER_VTL0)
+		if (o->igvm && o->nics[i].owner == OWNER_VTL0 &&
+		    !o->vmbus_redirect)
 			return refuse("--net", o->nics[i].text,
-				      "without uh: not supported yet");
+				      "without uh: needs --vmbus-redirect");
 		if (!o->igvm && o->nics[i].owner != OWNER_VTL0)
 			return refuse("--net", o->nics[i].text,
 				      "uh: needs --igvm");
+		if (o->nics[i].mtu && o->nics[i].owner == OWNER_VTL0 &&
+		    (o->igvm || o->nics[i].synthetic))
+			return refuse("--net", o->nics[i].text,
+				      "mtu= is of MANA, not of synthetic");
 	}
 	return OPTIONS_RUN;
 }

@@ -3,8 +3,11 @@
  * The host's SCSI controller, theory of operation
  *
  * Owns a disk per LUN (disk_medium.c) and the controller that serves them
- * (relay/storvsp.c), which is made when all disks are known and stays until
- * the end. A size that changes is told to the client by the controller.
+ * (relay/storvsp.c), which is made when all disks are known. It stays until the
+ * end, or until it is unplugged, its units first (relay/storvsp_retire.c);
+ * plugged in again it is another controller of the same instance with the same
+ * disks. A size that changes is told to the
+ * client by the controller.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,10 +26,12 @@ struct scsi_device {
 	struct guid instance;
 	struct guest_memory *memory;
 	struct reactor *loop;
-	struct storvsp *storvsp; /* NULL: not offered */
+	struct vmbus_server *server; /* NULL: never offered */
+	struct storvsp *storvsp;     /* NULL: not offered */
+	unsigned int vps;
 	struct disk *disk[OPTIONS_MAX_DISKS];
 	unsigned int nr_disks;
-	bool revoked;
+	bool leaving; /* the client has not let go of it yet */
 };
 
 const struct guid scsi_device_instance =
@@ -78,18 +83,17 @@ int scsi_device_add(struct scsi_device *scsi, struct medium *medium,
 	return 0;
 }
 
-int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
-		      struct reactor *loop, unsigned int vps)
+static int offer(struct scsi_device *scsi)
 {
 	struct scsi_lun_config luns[OPTIONS_MAX_DISKS];
 	struct storvsp_config config = {
 		.instance = scsi->instance,
 		.queue_depth = QUEUE_DEPTH,
 		.max_subchannels = (uint16_t)
-			(vps - 1 < STORVSP_MAX_SUBCHANNELS ?
-				 vps - 1 : STORVSP_MAX_SUBCHANNELS),
+			(scsi->vps - 1 < STORVSP_MAX_SUBCHANNELS ?
+				 scsi->vps - 1 : STORVSP_MAX_SUBCHANNELS),
 		.memory = scsi->memory,
-		.reactor = loop,
+		.reactor = scsi->loop,
 		.nr_luns = scsi->nr_disks,
 		.luns = luns,
 	};
@@ -99,13 +103,21 @@ int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
 			.number = (uint8_t)i,
 			.disk = scsi->disk[i],
 		};
-	return storvsp_create(server, &config, &scsi->storvsp);
+	return storvsp_create(scsi->server, &config, &scsi->storvsp);
+}
+
+int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
+		      unsigned int vps)
+{
+	scsi->server = server;
+	scsi->vps = vps;
+	return offer(scsi);
 }
 
 void scsi_device_resized(struct scsi_device *scsi, unsigned int lun)
 {
 	disk_medium_resized(scsi->disk[lun]);
-	if (scsi->storvsp)
+	if (scsi->storvsp && !scsi->leaving)
 		storvsp_lun_changed(scsi->storvsp, (uint8_t)lun);
 }
 
@@ -113,17 +125,39 @@ static void revoked(void *opaque)
 {
 	struct scsi_device *scsi = opaque;
 
-	scsi->revoked = true;
+	scsi->storvsp = NULL;
+	scsi->leaving = false;
+}
+
+const char *scsi_device_unplug(struct scsi_device *scsi)
+{
+	if (scsi->leaving)
+		return "device: it is being unplugged";
+	if (!scsi->storvsp)
+		return "device: it is unplugged";
+	scsi->leaving = true;
+	storvsp_retire(scsi->storvsp, revoked, scsi);
+	return NULL;
+}
+
+const char *scsi_device_plug(struct scsi_device *scsi)
+{
+	if (scsi->leaving)
+		return "device: the guest has not let go of it yet";
+	if (scsi->storvsp)
+		return "device: it is plugged in";
+	return offer(scsi) ? "device: cannot be offered" : NULL;
 }
 
 void scsi_device_destroy(struct scsi_device *scsi)
 {
 	if (!scsi)
 		return;
-	if (scsi->storvsp) {
+	/* One that is leaving waits for its units' last commands: there will
+	 * be none. */
+	if (scsi->storvsp)
 		storvsp_destroy(scsi->storvsp, revoked, scsi);
-		pv_bug(!scsi->revoked, scsi->revoked, true);
-	}
+	pv_bug(scsi->storvsp != NULL, scsi->leaving, false);
 	for (unsigned int i = 0; i < scsi->nr_disks; i++)
 		scsi->disk[i]->ops->close(scsi->disk[i]);
 	free(scsi);

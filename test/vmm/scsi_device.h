@@ -39,10 +39,16 @@ int scsi_device_add(struct scsi_device *scsi, struct medium *medium,
 
 /* 0, or what storvsp_create() says. */
 int scsi_device_offer(struct scsi_device *scsi, struct vmbus_server *server,
-		      struct reactor *loop, unsigned int vps);
+		      unsigned int vps);
 
 /* The LUN's medium has another size. The device thread. */
 void scsi_device_resized(struct scsi_device *scsi, unsigned int lun);
+
+/* Takes it from a client that may be at work, which has up to 30 s to let go
+ * of the disks; or offers it anew. NULL, or why not (static). The device
+ * thread. */
+const char *scsi_device_unplug(struct scsi_device *scsi);
+const char *scsi_device_plug(struct scsi_device *scsi);
 
 /* Takes it back and frees it. When the loop has ended and all channels are
  * closed. NULL is harmless. */

@@ -13,14 +13,6 @@ taken() {
 	[ -s "$case_dir/tree" ] || fail "no tree was written"
 }
 
-# not_yet OPTION ARGS...
-not_yet() {
-	local option=$1
-
-	shift
-	refused "^vmm: $option\b.*not supported yet" "$@"
-}
-
 case_serial() {
 	taken "${base[@]}" -c "loglevel=7" --vmbus-com1-serial term \
 		--vmbus-com2-serial "file=$case_dir/com2" \
@@ -31,7 +23,9 @@ case_nvme() {
 }
 case_net() {
 	taken "${base[@]}" --net uh:consomme --net "uh:pair,pcap=$case_dir/p"
-	not_yet --net "${base[@]}" --net consomme
+	taken "${base[@]}" --vmbus-redirect --net consomme
+	refused '^vmm: --net consomme: .*--vmbus-redirect' "${base[@]}" \
+		--net consomme
 	refused '^vmm: --net uh:user: uh: needs --igvm' --vtl0-kernel k \
 		--net uh:user
 	build/host/vmm "${base[@]}" --net uh:user --net uh:null \
@@ -42,6 +36,11 @@ case_net() {
 			(.nics | length == 2) and
 			.nics[1].backend.mana.vport == 1' >/dev/null ||
 		fail "--print-settings: no NICs"
+	# The guest's own NIC is none of the paravisor's.
+	build/host/vmm "${base[@]}" --vmbus-redirect --net user \
+		--disk mem:1G,uh-nvme --print-settings |
+		jq -e '(.storage | length == 1) and has("nics") == false' \
+		>/dev/null || fail "--print-settings: a NIC of the guest's"
 }
 case_redirect() {
 	taken "${base[@]}" --vmbus-redirect --disk mem:1M

@@ -73,6 +73,10 @@ sockets_work() {
 		! cmp -s "$case_dir/echo$i" "$case_dir/right" || n=$((n + 1))
 	done
 	[ $n = $clients ] || fail "$n of $clients connections at once were right"
+	# The console's own word for it, until the guest ends.
+	send "v 9980"
+	send "typed at the console"
+	expect '^typed at the console$' 20 "$said"
 	dial 9983 >/dev/null
 	vmm_end 0 40
 	says "$com1" '^vsock: done'
@@ -81,8 +85,9 @@ sockets_work() {
 
 case_relayed() {
 	peer_start
-	com1=$case_dir/com1
-	vmm_limit=180 vmm_start --igvm "$igvm" -m 512MB -p 2 -c loglevel=7 \
+	com1=$case_dir/com1 com3=$case_dir/com3 said=$case_dir/said
+	vmm_limit=180 console_start "$said" --igvm "$igvm" -m 512MB -p 2 \
+		-c loglevel=7 --com3 "file=$com3" --console \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" \
 		--vtl0-append "console=ttyS0 quiet loglevel=4 pace=$PACE" \
@@ -93,9 +98,14 @@ case_relayed() {
 
 case_direct() {
 	peer_start
-	vmm_limit=180 direct_start "pace=$PACE" --vsock-path "$sockets"
+	com1=$case_dir/com1 said=$case_dir/said
+	vmm_limit=180 console_start "$said" -m 512MB -p 2 --console \
+		--vtl0-kernel "$guest_kernel/vmlinuz" \
+		--vtl0-initrd "$guest_initrd" \
+		-c "console=ttyS0 quiet loglevel=4 pace=$PACE" \
+		--com1 "file=$com1" --vsock-path "$sockets"
 	sockets_work
 }
 
-run_cases 'relayed: sockets both ways, 20 at once, half closed, refused' \
+run_cases 'relayed: sockets both ways, 20 at once, half closed, refused, v 9980' \
 	'direct: the same without VTL2'
