@@ -22,7 +22,8 @@
  * A queue is told by posted calls, which come in order: go, pause, drain. A
  * channel that leaves (it closes, or a buffer is revoked) gets its idle call
  * when the backend uses no queue of it: from then on nothing of the client is
- * touched on its behalf.
+ * touched on its behalf. One that closes while it leaves for a buffer leaves
+ * twice, and is idle with the last.
  *
  * A backend that is lost is stopped; until it is back, frames to send end at
  * once, as on a cut wire. A start that fails is tried again.
@@ -103,10 +104,25 @@ static void queue_drain(struct reactor_call *call)
 	phase_done(ch->netvsp);
 }
 
+/* Is another idle call due? The bit becomes one under the lock. */
+static bool leaves_again(struct netvsp_channel *ch)
+{
+	struct netvsp *netvsp = ch->netvsp;
+	bool again;
+
+	pthread_mutex_lock(&netvsp->lock);
+	again = netvsp->want.leaving & 1ull << ch->index ||
+		atomic_load(&ch->idle_call.queued);
+	pthread_mutex_unlock(&netvsp->lock);
+	return again;
+}
+
 static void channel_idle(struct reactor_call *call)
 {
 	struct netvsp_channel *ch = channel_of(call, idle_call);
 
+	if (leaves_again(ch))
+		return;
 	/* Nothing that was posted to it may come later. */
 	if (ch->resuming || !netvsp_steer_quiet(ch) ||
 	    (!ch->index && (atomic_load(&ch->netvsp->attend_call.queued) ||
@@ -175,13 +191,13 @@ static void release_leaving(struct netvsp *netvsp)
 	pthread_mutex_lock(&netvsp->lock);
 	free &= netvsp->want.leaving;
 	netvsp->want.leaving &= ~free;
-	pthread_mutex_unlock(&netvsp->lock);
 	for (; free; free &= free - 1) {
 		struct netvsp_channel *ch = netvsp_channel(netvsp,
 			(unsigned int)__builtin_ctzll(free));
 
 		reactor_post(ch->vmbus->reactor, &ch->idle_call);
 	}
+	pthread_mutex_unlock(&netvsp->lock);
 }
 
 /* Sends a call to each queue; when all have done it the phase ends. */

@@ -593,6 +593,35 @@ static void rss(void **state)
 	nic_destroy(&m);
 }
 
+/* A guest that revokes its buffer and closes without waiting, at every step. */
+static void closed_while_revoked(void **state)
+{
+	struct nic_machine m;
+	bool more = true;
+
+	(void)state;
+	for (unsigned int steps = 0; more; steps++) {
+		for (unsigned int vp = 0; vp < 2; vp++) {
+			nic_create(&m, 2, 1, 0, NIC_RING_PAGES);
+			/* On a reactor of its own, too. */
+			assert_int_equal(guest_shut(&m.ch[0]), 0);
+			assert_int_equal(guest_open(m.g, &m.offer[0],
+						    NIC_RING_PAGES, vp,
+						    &m.ch[0]), 0);
+			nic_up(&m, NVS_VERSION_61, 0);
+			m.g->manual = true;
+			nvs_revoke(&m, NVS_REVOKE_RECEIVE_BUFFER);
+			more = true;
+			for (unsigned int i = 0; more && i < steps; i++)
+				more = reactor_inline_step();
+			m.g->manual = false;
+			nic_shut(&m);
+			nic_destroy(&m);
+		}
+		assert_in_range(steps, 0, 100);
+	}
+}
+
 /* A busy channel does not keep another of the same reactor from its turn. */
 static void fairness(void **state)
 {
@@ -705,6 +734,7 @@ int main(void)
 		cmocka_unit_test(link_flaps),
 		cmocka_unit_test(filter_none),
 		cmocka_unit_test(rss),
+		cmocka_unit_test(closed_while_revoked),
 		cmocka_unit_test(fairness),
 		cmocka_unit_test(batches),
 		cmocka_unit_test(lazy_reader),
