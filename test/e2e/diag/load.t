@@ -15,19 +15,29 @@ test/guest/mkguest -o "$ending_initrd" test/guest/ending.sh || exit 1
 # program started and a connection made for it.
 limit=$((2000 * PACE))
 
-# look_while COMMAND: asks for the whole tree again and again as long as COMMAND
+# Has it ended, or is it about to?
+ends() {
+	local i
+
+	for ((i = 0; i < 50 * PACE; i++)); do
+		vmm_running || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+# look_while COMMAND: asks for the whole tree every second as long as COMMAND
 # holds, and calls `seen', with the tree in $case_dir/tree.
 look_while() {
 	local began took
 
 	looks=0 worst=0
 	while "$@" && [ $looks -lt 300 ]; do
+		sleep 1
 		began=$(date +%s%N)
 		pvctl inspect -j -r >"$case_dir/tree" 2>"$case_dir/said" || {
-			# It may have ended meanwhile.
-			"$@" || break
-			vmm_running || break
-			fail "inspect: $(head -c 300 "$case_dir/said")"
+			ends || fail "inspect: $(head -c 300 "$case_dir/said")"
+			break
 		}
 		took=$((($(date +%s%N) - began) / 1000000))
 		looks=$((looks + 1))
