@@ -295,7 +295,8 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all build/guest/tiny build/guest/stamped $(patsubst %,build/host/%,$(host_programs))
+e2e: all build/guest/tiny build/guest/stamped build/guest/verbs \
+		$(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:
 	@MAKE="$(MAKE)" test/check/test

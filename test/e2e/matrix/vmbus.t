@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The guest's VMBus drivers in every version, loaded again and again.
 . test/e2e/lib.sh
+. test/e2e/living.sh
 
 [ "$FLAVOUR" = debug ] ||
 	note "vmbus: the daemon is looked at in the debug image's shell"
@@ -13,7 +14,6 @@ disk_sum=
 # guest_start NAME APPEND: kernel NAME in VTL0, its COM1 on a socket.
 guest_start() {
 	local kernel initrd=build/guest/matrix-$1.cpio
-	local socket=$PWD/$case_dir/com1.socket
 
 	kernel=$(test/guest/kernel "$1") || fail "no kernel $1"
 	test/guest/mkguest -o "$initrd" --kernel "$1" test/guest/matrix.sh ||
@@ -25,19 +25,11 @@ guest_start() {
 	vmm_limit=120 vmm_start --igvm "$igvm" -m 512M -p 2 \
 		--vtl0-kernel "$kernel/vmlinuz" --vtl0-initrd "$initrd" \
 		--vtl0-append "console=ttyS0 quiet loglevel=4 $2" \
-		--vmbus-com1-serial "listen=$socket" \
+		--vmbus-com1-serial "listen=$(com1_socket)" \
 		--disk "file:$disk,uh-nvme" --stats "$case_dir/stats" \
 		--control "$control" --vtl2-vsock-path "$vsock"
-	mkfifo "$case_dir/told"
-	exec {telling}<>"$case_dir/told"
-	rm -f "$case_dir/told"
-	socat - "UNIX-CONNECT:$socket,retry=300,interval=0.1" \
-		<&"$telling" >"$com1" 2>"$case_dir/socat.log" {typing}>&- &
+	com1_join
 }
-
-# The guest waits at `matrix: $1?'; go_on lets it run.
-waits() { expect "^matrix: $1\\?" "$2" "$com1"; }
-go_on() { echo on >&"$telling"; }
 
 guest_ends() {
 	go_on
@@ -93,60 +85,19 @@ case_next() {
 	says "$com3" 'vmbus: client connected: version 6\.0' 1
 }
 
-# process WHEN: the daemon as VTL2's kernel sees it, asked for in its shell.
-process() {
-	# shellcheck disable=SC2016 # for the shell in VTL2
-	send 'p=/proc/$(pidof paravisor); read -r _ rss _ <$p/statm
-echo "'"$1"': descriptors $(ls $p/fd | wc -l) threads $(ls $p/task | wc -l)"'\
-' "mappings $(wc -l <$p/maps) pages $rss end"'
-	expect "^$1: descriptors [0-9].* end" 20
-	sed -n "s/^$1: \(descriptors [0-9].*\) end.*/\1/p" "$com3" |
-		xargs -n 2 >"$case_dir/process.$1"
-	[ "$(awk '$2 > 0' "$case_dir/process.$1" | wc -l)" = 4 ] ||
-		fail "VTL2's shell answered $(xargs <"$case_dir/process.$1")"
-}
-
-# What must be as it was: objects that live, not work that was counted. First of
-# the host, then of the daemon.
-living() {
-	jq -S 'if .ok then .ok | { bus: .vmbus } else
-			{ bus: .vmbus, holds: .partition.holds,
-			  buffers: [.[] | .reactor?.registered_buffers? // empty],
-			  in_flight: [.vmbus.channels[] | to_entries[] |
-				select(.key | startswith("channel")) |
-				.value.in_flight] } end |
-		.bus |= { state, version, gpadls, messages_lost, queue_full,
-			messages_refused, channels: (.channels |
-			map_values({ state, gpadls, device, instance })) }' "$1"
-}
-
 case_reload() {
-	local name before after
-
 	guest_start guest job=reload
 	shell_open 40
 	waits before 60
-	stats_to "$case_dir/before"
-	process before
+	snapshot before
 	go_on
 	waits after 90
-	stats_to "$case_dir/after"
-	process after
+	snapshot after
 	guest_ends
 	says "$com1" "^matrix: reload [0-9]* sha256 $disk_sum" 10
 	says "$com3" 'storvsp: protocol' 12
-	living "$case_dir/before" >"$case_dir/living.before"
-	living "$case_dir/after" >"$case_dir/living.after"
-	diff "$case_dir/living.before" "$case_dir/living.after" ||
-		fail "host or daemon keep what the guest gave back"
-	paste -d ' ' "$case_dir/process.before" "$case_dir/process.after" |
-		cut -d ' ' -f 1,2,4 >"$case_dir/process"
 	# Of memory, what is less than a page a time cannot be told from noise.
-	while read -r name before after; do
-		[ "$name" != pages ] || before=$((before + 9))
-		[ "$after" -le "$before" ] ||
-			fail "the daemon's $name: $after, at most $before"
-	done <"$case_dir/process"
+	leaks_nothing 9
 }
 
 run_cases 'versions: hv_vmbus 2.4 to 5.3 of one guest bind the disk' \
