@@ -109,6 +109,7 @@ $(LIB)/%/.done: rootfs/sources/build rootfs/sources/table | $(ready)
 
 # musl brings no kernel headers.
 $(call lib_stamps,musl,$(TARGET_LIBS) busybox): $(LIB)/musl/linux/.done
+$(call lib_stamps,musl,busybox): rootfs/busybox.config
 
 # The shell finds the archives: make would remember that they were not there.
 archives = $(patsubst %,$(LIB)/$(1)/%/*.a,$(2))
