@@ -109,6 +109,7 @@ $(LIB)/%/.done: rootfs/sources/build rootfs/sources/table | $(ready)
 
 # musl brings no kernel headers.
 $(call lib_stamps,musl,$(TARGET_LIBS) busybox): $(LIB)/musl/linux/.done
+$(call lib_stamps,musl,busybox): rootfs/busybox.config
 
 # The shell finds the archives: make would remember that they were not there.
 archives = $(patsubst %,$(LIB)/$(1)/%/*.a,$(2))
@@ -300,7 +301,7 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all build/guest/tiny build/guest/stamped build/guest/kexec \
+e2e: all build/guest/tiny build/guest/stamped build/guest/kexec build/guest/verbs \
 		$(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:

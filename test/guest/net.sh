@@ -2,8 +2,10 @@
 #
 # A synthetic NIC, used by Debian's hv_netvsc. On the command line, beside what
 # net_lib.sh says: `job=all', or `job=quick' (DHCP and a transfer), `pings=N',
-# `rounds=N' reloads of the driver, `flows=N'; `times=N' transfers more, and
-# `downs=N' times down and up, in which the queues are made anew.
+# `rounds=N' reloads of the driver, before and after which it waits for a word on
+# COM1 if there is `wait=1', `flows=N'; `times=N' transfers more, and
+# `downs=N' times down and up, in which the queues are made anew. With
+# `address=A' there is no DHCP, and it asks for a peer first.
 set -u
 prefix=net
 . /lib/net.sh
@@ -61,6 +63,14 @@ pings() {
 	sed -n "s/^round-trip/$prefix: round-trip/p" /tmp/ping
 }
 
+# ask WHAT: at rest; goes on when it is told to.
+ask() {
+	[ "$(value wait)" = 1 ] || return 0
+	settled
+	tell "$1?"
+	read -r word || fail "end of input on COM1"
+}
+
 mtu() {
 	ip link set eth0 down || fail "down for MTU $1: $?"
 	ip link set eth0 mtu "$1" || fail "MTU $1: $?"
@@ -74,7 +84,12 @@ mtu() {
 
 identity
 up
-dhcp
+if [ -n "$(value address)" ]; then
+	ifconfig eth0 "$(value address)" netmask 255.255.255.0
+	ask peer
+else
+	dhcp
+fi
 reaches
 if [ "$(value job)" = all ]; then
 	offload tx-checksumming
@@ -92,8 +107,7 @@ if [ "$(value job)" = all ]; then
 	mtu 1500
 	works 'MTU 1500'
 	round=0
-	tell 'reload waits'
-	[ "$(value wait)" != 1 ] || wait_for /tmp/never 4 || true
+	ask before
 	while [ $round -lt "$(value rounds)" ]; do
 		round=$((round + 1))
 		rmmod hv_netvsc || fail "round $round: rmmod: $?"
@@ -104,7 +118,7 @@ if [ "$(value job)" = all ]; then
 		reaches
 	done
 	tell "$round reloads"
-	[ "$(value wait)" != 1 ] || wait_for /tmp/never 4 || true
+	ask after
 fi
 round=0
 while [ $round -lt "0$(value times)" ]; do

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The guest's VMBus drivers in every version, loaded again and again.
 . test/e2e/lib.sh
+. test/e2e/living.sh
 
 [ "$FLAVOUR" = debug ] ||
 	note "vmbus: the daemon is looked at in the debug image's shell"
@@ -13,7 +14,6 @@ disk_sum=
 # guest_start NAME APPEND: kernel NAME in VTL0, its COM1 on a socket.
 guest_start() {
 	local kernel initrd=build/guest/matrix-$1.cpio
-	local socket=$PWD/$case_dir/com1.socket
 
 	kernel=$(test/guest/kernel "$1") || fail "no kernel $1"
 	test/guest/mkguest -o "$initrd" --kernel "$1" test/guest/matrix.sh ||
@@ -25,19 +25,11 @@ guest_start() {
 	vmm_limit=120 vmm_start --igvm "$igvm" -m 512M -p 2 \
 		--vtl0-kernel "$kernel/vmlinuz" --vtl0-initrd "$initrd" \
 		--vtl0-append "console=ttyS0 quiet loglevel=4 $2" \
-		--vmbus-com1-serial "listen=$socket" \
+		--vmbus-com1-serial "listen=$(com1_socket)" \
 		--disk "file:$disk,uh-nvme" --stats "$case_dir/stats" \
 		--control "$control" --vtl2-vsock-path "$vsock"
-	mkfifo "$case_dir/told"
-	exec {telling}<>"$case_dir/told"
-	rm -f "$case_dir/told"
-	socat - "UNIX-CONNECT:$socket,retry=300,interval=0.1" \
-		<&"$telling" >"$com1" 2>"$case_dir/socat.log" {typing}>&- &
+	com1_join
 }
-
-# The guest waits at `matrix: $1?'; go_on lets it run.
-waits() { expect "^matrix: $1\\?" "$2" "$com1"; }
-go_on() { echo on >&"$telling"; }
 
 guest_ends() {
 	go_on
@@ -93,39 +85,19 @@ case_next() {
 	says "$com3" 'vmbus: client connected: version 6\.0' 1
 }
 
-# What must be as it was: objects that live, not work that was counted. First of
-# the host, then of the daemon.
-living() {
-	jq -S 'if .ok then .ok | { bus: .vmbus } else
-			{ bus: .vmbus, holds: .partition.holds,
-			  buffers: [.[] | .reactor?.registered_buffers? // empty],
-			  in_flight: [.vmbus.channels[] | to_entries[] |
-				select(.key | startswith("channel")) |
-				.value.in_flight] } end |
-		.bus |= { state, version, gpadls, messages_lost, queue_full,
-			messages_refused, channels: (.channels |
-			map_values({ state, gpadls, device, instance })) }' "$1"
-}
-
 case_reload() {
 	guest_start guest job=reload
 	shell_open 40
 	waits before 60
-	stats_to "$case_dir/before"
-	process before
+	snapshot before
 	go_on
 	waits after 90
-	stats_to "$case_dir/after"
-	process after
+	snapshot after
 	guest_ends
 	says "$com1" "^matrix: reload [0-9]* sha256 $disk_sum" 10
 	says "$com3" 'storvsp: protocol' 12
-	living "$case_dir/before" >"$case_dir/living.before"
-	living "$case_dir/after" >"$case_dir/living.after"
-	diff "$case_dir/living.before" "$case_dir/living.after" ||
-		fail "host or daemon keep what the guest gave back"
 	# Of memory, what is less than a page a time cannot be told from noise.
-	process_kept before after 9
+	leaks_nothing 9
 }
 
 run_cases 'versions: hv_vmbus 2.4 to 5.3 of one guest bind the disk' \

@@ -29,7 +29,8 @@ server_start() {
 
 server_stop() { kill "$server_pid" 2>/dev/null || true; }
 
-# net_start APPEND ARGS...: $com1 is what the guest says.
+# net_start APPEND ARGS...: $com1 is what the guest says; $com1_serial is where
+# it says it, if that is no file.
 net_start() {
 	local append="console=ttyS0 quiet loglevel=4 port=$port bytes=$size"
 
@@ -41,7 +42,7 @@ net_start() {
 	vmm_limit=${vmm_limit:-240} vmm_start --igvm "$igvm" -m 1GB -p "$vps" \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" --vtl0-append "$append" \
-		--vmbus-com1-serial "file=$com1" --stats "$stats" \
+		--vmbus-com1-serial "${com1_serial-file=$com1}" --stats "$stats" \
 		--control "$control" --vtl2-vsock-path "$vsock" "$@"
 }
 

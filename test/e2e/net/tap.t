@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+# hv_netvsc in VTL0 on a tap: the daemon's other backend, for machines without
+# MANA. The peer is VTL2's own kernel, by what BusyBox has for that.
+. test/e2e/lib.sh
+. test/e2e/living.sh
+. test/e2e/net/start.sh
+for_flavour debug
+
+# 2 MiB, the same wherever they are made.
+lines='seq 1000000 1262143'
+
+# peer_start: 10.0.2.2 on the tap, with what mana_server.py does.
+peer_start() {
+	send 'ifconfig t0 10.0.2.2 netmask 255.255.255.0 up'
+	send "$lines >/tmp/data"
+	# shellcheck disable=SC2016 # for the shell in VTL2
+	send 'echo '\''s=$(head -c '"$size"' | sha256sum); s=${s%% *}
+[ $s = '"$sum"' ] && echo good || echo "wrong: $s"'\'' >/tmp/take'
+	send "nc -ll -p $port -e cat /tmp/data &"
+	send "nc -ll -p $((port + 1)) -e sh /tmp/take &"
+	sleep $((2 * PACE))
+}
+
+# Frames from the guest that VTL2's kernel got, and the segments that were in
+# them.
+peer_says() {
+	# shellcheck disable=SC2016 # for the shell in VTL2
+	send 'echo "tap: frames $(cat /sys/class/net/t0/statistics/rx_packets)"'\
+' "segments $(awk "/^Tcp:/ { n = \$11 } END { print n }" /proc/net/snmp) end"'
+	expect '^tap: frames [0-9]* segments [0-9]* end' 20
+	sed -n 's/^tap: \(frames [0-9]* segments [0-9]*\) end.*/\1/p' "$com3"
+}
+
+case_tap() {
+	local com1_serial frames segments
+
+	com1_serial=listen=$(com1_socket)
+	size=$((2 << 20)) sum=$($lines | sha256sum | cut -d ' ' -f 1)
+	port=5000
+	build/host/vmm --igvm "$igvm" --net uh:user --print-settings |
+		jq '.nics[0] |= { instance, backend: { tap: { name: "t0" }}}' \
+		>"$case_dir/settings" || fail "no settings"
+	net_start "job=all pings=200 flows=8 rounds=10 wait=1 address=10.0.2.15" \
+		--settings "$case_dir/settings"
+	com1_join
+	shell_open 60
+	waits peer 90
+	peer_start
+	go_on
+	waits before 200
+	# The other side goes for a while, and comes back.
+	send 'ifconfig t0 down; sleep 1; ifconfig t0 up'
+	snapshot before
+	read -r _ frames _ segments < <(peer_says)
+	go_on
+	waits after 120
+	snapshot after
+	go_on
+	vmm_end 0 30
+	says "$com1" '^guest-exit: 0'
+	says "$com1" '^net: [0-9a-f:]* hv_netvsc, PCI: 0'
+	says "$com1" '^net: pings 200 200,'
+	says "$com1" "^net: $size bytes each way"
+	says "$com1" '^net: works after MTU' 2
+	says "$com1" '^net: spread '
+	says "$com1" '^net: mtu (1400|1500)' 2
+	says "$com1" '^net: 10 reloads'
+	leaks_nothing 9
+	# Sent as they came from the guest: many segments in a frame.
+	echo "frames $frames, segments in them $segments" >"$case_dir/figures"
+	[ "$segments" -gt $((frames + 500)) ] || fail "$(cat "$case_dir/figures")"
+}
+
+run_cases 'tap: pings, 2 MiB each way, two channels, MTU, 10 reloads that leak nothing'
+sed 's/^/# tap: /' "build/log/$area/tap/"{figures,process} 2>/dev/null || true
