@@ -283,7 +283,9 @@ static void free_when_idle(struct reactor_call *call)
 		return;
 	}
 	reactor_timer_cancel(netvsp->reactor, &netvsp->retry);
+	/* As it was found: it may be another NIC's next. */
 	netvsp->nic->event = NULL;
+	netvsp->nic->ops->set_filter(netvsp->nic, 0);
 	netvsp_free(netvsp);
 	if (done)
 		done(opaque);
@@ -354,6 +356,14 @@ static int check(const struct netvsp_config *config,
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int netvsp_check(const struct netvsp_config *config)
+{
+	struct nic_info info;
+
+	config->nic->ops->info(config->nic, &info);
+	return check(config, &info);
 }
 
 int netvsp_create(struct vmbus_server *server,

@@ -33,9 +33,12 @@ struct netvsp_config {
 	struct nic *nic; /* stopped; its client until `done`, not its owner */
 };
 
-/* Makes a NIC and offers it. 0; -EINVAL, logged: a rule above is broken, or the
- * backend cannot receive frames of that size; -ENOMEM; what vmbus_offer()
- * says. */
+/* Can it be? 0; -EINVAL, logged: a rule above is broken, or the backend cannot
+ * receive frames of that size. Any thread. */
+int netvsp_check(const struct netvsp_config *config);
+
+/* Makes a NIC and offers it. 0; what netvsp_check() says; -ENOMEM; what
+ * vmbus_offer() says. */
 int netvsp_create(struct vmbus_server *server,
 		  const struct netvsp_config *config, struct netvsp **out);
 
