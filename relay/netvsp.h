@@ -15,6 +15,7 @@
 
 struct vmbus_server;
 struct netvsp;
+struct capture;
 
 #define NETVSP_MIN_MTU 576
 #define NETVSP_MAX_MTU 9000
@@ -47,5 +48,12 @@ int netvsp_create(struct vmbus_server *server,
  * perhaps before this returns. The backend may be closed then. */
 void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 		    void *opaque);
+
+/* Listens to what it sends and receives, `snaplen` bytes of each frame at most
+ * (0: all of up to 65535). 0 and a capture (pv/capture.h), which the caller
+ * stops; it may outlive the NIC. -EBUSY: somebody listens already; -ENOMEM. The
+ * server's reactor. */
+int netvsp_capture(struct netvsp *netvsp, uint32_t snaplen,
+		   struct capture **out);
 
 #endif
