@@ -99,7 +99,7 @@ static struct daemon {
 	struct inspect_entry vmbus_inspect;
 	/* NULL until VTL0 has what it starts with: then updates can come. */
 	struct storage *_Atomic storage;
-	struct nics *nics;
+	struct nics *_Atomic nics;
 	/* An update of the settings, from the host's message to the answer. */
 	const char *update;
 	size_t update_size;
@@ -646,14 +646,18 @@ static int start_nics(struct daemon *d)
 		.nr_vps = d->partition.nr_vps,
 	};
 	char error[SETTINGS_ERROR_SIZE];
+	struct nics *nics = nics_create(&config);
 	struct nics_change *change;
 	int ret;
 
-	d->nics = nics_create(&config);
-	if (!d->nics)
+	if (!nics)
 		return -ENOMEM;
-	ret = nics_prepare(d->nics, &d->settings, error, &change);
-	return ret ? ret : nics_commit(change);
+	ret = nics_prepare(nics, &d->settings, error, &change);
+	if (!ret)
+		ret = nics_commit(change);
+	if (!ret)
+		atomic_store(&d->nics, nics);
+	return ret;
 }
 
 static void start_all(struct daemon *d)
@@ -697,6 +701,21 @@ static int pause_vtl0(void *opaque, bool paused)
 	return partition_pause(&d->partition, paused);
 }
 
+static unsigned int captures(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	return d->nics ? nics_count(d->nics) : 0;
+}
+
+static int capture(void *opaque, unsigned int n, uint32_t snaplen,
+		   struct capture **out)
+{
+	struct daemon *d = opaque;
+
+	return d->nics ? nics_capture(d->nics, n, snaplen, out) : -ENODEV;
+}
+
 static void *diag_thread(void *opaque)
 {
 	diag_server_run(opaque);
@@ -711,6 +730,8 @@ static void start_diag(struct daemon *d, int control, int data, bool open)
 		.open = open,
 		.kmsg = "/dev/kmsg",
 		.pause = pause_vtl0,
+		.captures = captures,
+		.capture = capture,
 		.opaque = d,
 	};
 	struct diag_server *server = NULL;

@@ -520,6 +520,50 @@ int nics_commit(struct nics_change *change)
 	return err;
 }
 
+/* ---- captures ---- */
+
+struct look {
+	struct nics *nics;
+	unsigned int n, count;
+	uint32_t snaplen;
+	struct capture **capture; /* NULL: they are counted */
+	int result;
+};
+
+static void look(void *arg)
+{
+	struct look *look = arg;
+
+	look->result = -ENODEV;
+	for (struct adapter *a = look->nics->adapters; a; a = a->next) {
+		if (a->place != HERE)
+			continue;
+		if (look->capture && look->count == look->n)
+			look->result = netvsp_capture(a->netvsp, look->snaplen,
+						      look->capture);
+		look->count++;
+	}
+}
+
+unsigned int nics_count(struct nics *nics)
+{
+	struct look what = { .nics = nics };
+
+	reactor_run(nics->config.reactor, look, &what);
+	return what.count;
+}
+
+int nics_capture(struct nics *nics, unsigned int n, uint32_t snaplen,
+		 struct capture **out)
+{
+	struct look what = {
+		.nics = nics, .n = n, .snaplen = snaplen, .capture = out,
+	};
+
+	reactor_run(nics->config.reactor, look, &what);
+	return what.result;
+}
+
 struct nics *nics_create(const struct nics_config *config)
 {
 	struct nics *nics = calloc(1, sizeof(*nics));

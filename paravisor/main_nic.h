@@ -11,6 +11,7 @@
 
 #include "settings.h"
 
+struct capture;
 struct vmbus_server;
 struct nics;
 struct nics_change;
@@ -48,5 +49,12 @@ int nics_commit(struct nics_change *change);
 
 /* Leaves all as it was, and ends the change. */
 void nics_abandon(struct nics_change *change);
+
+/* How many there are now; and listens to the n-th, in the order that they came,
+ * as netvsp_capture() does. -ENODEV: there is none. Any thread but another
+ * reactor's. */
+unsigned int nics_count(struct nics *nics);
+int nics_capture(struct nics *nics, unsigned int n, uint32_t snaplen,
+		 struct capture **out);
 
 #endif

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include <pv/capture.h>
+
 #include "mana/mana.h"
 #include "mana/tap.h"
 #include "paravisor/main_nic.h"
@@ -285,6 +287,38 @@ static void goes_and_comes(void **state)
 	end(&w, 2);
 }
 
+/* Who listens to the second hears it until it goes, and may then listen to the
+ * one that came. */
+static void listened_to(void **state)
+{
+	struct capture *c;
+	uint8_t bytes[8192];
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(NIC(A, 0, "") "," NIC(B, 1, "")), 2);
+	assert_int_equal(nics_count(w.nics), 2);
+	assert_int_equal(nics_capture(w.nics, 2, 0, &c), -ENODEV);
+	assert_int_equal(nics_capture(w.nics, 1, 0, &c), 0);
+	nic_round_trip(&w.m[0], 0, 1000);
+	nic_round_trip(&w.m[1], 0, 600);
+	assert_int_equal(apply(&w, SETTINGS(NIC(A, 0, ""))), 0);
+	expect_gone(&w, 1);
+	assert_int_equal(nics_count(w.nics), 1);
+	assert_int_equal(c->ops->read(c, bytes, sizeof(bytes)),
+			 24 + 2 * (16 + 600));
+	assert_int_equal(c->ops->read(c, bytes, sizeof(bytes)), -ENODEV);
+	assert_int_equal(apply(&w, SETTINGS(NIC(A, 0, "") "," NIC(B, 1, ""))),
+			 0);
+	c->ops->stop(c);
+	assert_int_equal(nics_capture(w.nics, 1, 0, &c), 0);
+	expect_offer(&w, 1);
+	assert_int_equal(c->ops->read(c, bytes, sizeof(bytes)),
+			 24 + 2 * (16 + 1400));
+	c->ops->stop(c);
+	end(&w, 2);
+}
+
 /* What cannot be is refused by its pointer, and nothing has changed: neither
  * what was to go has gone, nor what could have come been left open. */
 static void all_or_nothing(void **state)
@@ -402,6 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(goes_and_comes),
+		cmocka_unit_test(listened_to),
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(changed_ones_come_anew),
 		cmocka_unit_test(goes_with_frames_in_flight),
