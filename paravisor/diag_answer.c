@@ -264,6 +264,34 @@ static void answer_update(struct diag_answer *a,
 	finish(job, a, &w);
 }
 
+/* All of them or none: a client has a file for each. */
+static void answer_capture(struct diag_answer *a,
+			   const struct diag_config *config,
+			   struct diag_job *job)
+{
+	unsigned int nr = config->captures ? config->captures(config->opaque) :
+					     0;
+	struct pb_writer w;
+	int ret = 0;
+
+	memset(job->capture, 0, sizeof(job->capture));
+	if (nr > DIAG_CAPTURES)
+		nr = DIAG_CAPTURES;
+	for (unsigned int i = 0; i < job->nr_conns && i < nr && !ret; i++)
+		ret = config->capture(config->opaque, i, job->snaplen,
+				      &job->capture[i]);
+	if (ret == -EBUSY)
+		fail(job, TTRPC_FAILED_PRECONDITION,
+		     "another client listens to a NIC");
+	else if (ret)
+		fail(job, TTRPC_INTERNAL, strerror(-ret));
+	if (ret)
+		return;
+	pb_write(&w, a->tree, TREE_MAX);
+	pb_uint(&w, 1, nr);
+	finish(job, a, &w);
+}
+
 void diag_answer(struct diag_answer *a, const struct diag_config *config,
 		 struct diag_job *job)
 {
@@ -273,6 +301,9 @@ void diag_answer(struct diag_answer *a, const struct diag_config *config,
 	job->payload = NULL;
 	job->len = 0;
 	switch (job->kind) {
+	case DIAG_CAPTURE:
+		answer_capture(a, config, job);
+		return;
 	case DIAG_INSPECT:
 		answer_inspect(a, config, job);
 		return;

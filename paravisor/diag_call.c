@@ -38,7 +38,7 @@ static void ping(struct diag_call *call)
 
 /* ---- what the worker does ---- */
 
-static void begin(struct diag_call *call, const struct diag_job *job)
+void diag_begin(struct diag_call *call, const struct diag_job *job)
 {
 	struct diag_server *s = call->server;
 
@@ -70,7 +70,7 @@ static void inspect(struct diag_call *call)
 		refuse(call, TTRPC_INVALID_ARGUMENT,
 		       "path: must be text of up to 255 bytes");
 	else
-		begin(call, &job);
+		diag_begin(call, &job);
 }
 
 static void update(struct diag_call *call)
@@ -91,17 +91,17 @@ static void update(struct diag_call *call)
 		refuse(call, TTRPC_INVALID_ARGUMENT,
 		       "path, value: must be text of up to 255 bytes");
 	else
-		begin(call, &job);
+		diag_begin(call, &job);
 }
 
 static void pause_vtl0(struct diag_call *call)
 {
-	begin(call, &(struct diag_job){ .kind = DIAG_PAUSE });
+	diag_begin(call, &(struct diag_job){ .kind = DIAG_PAUSE });
 }
 
 static void resume_vtl0(struct diag_call *call)
 {
-	begin(call, &(struct diag_job){ .kind = DIAG_RESUME });
+	diag_begin(call, &(struct diag_job){ .kind = DIAG_RESUME });
 }
 
 /* ---- files ---- */
@@ -197,12 +197,6 @@ static void dump_saved_state(struct diag_call *call)
 	       "no saved state: the paravisor cannot be serviced");
 }
 
-static void packet_capture(struct diag_call *call)
-{
-	refuse(call, TTRPC_UNIMPLEMENTED,
-	       "no packet capture: NICs have no tap for it");
-}
-
 /* ---- the table ---- */
 
 #define OPENHCL "diag.OpenhclDiag"
@@ -227,7 +221,7 @@ static const struct {
 	{ UNDERHILL, "Start", start, false },
 	{ UNDERHILL, "Restart", restart, false },
 	{ UNDERHILL, "DumpSavedState", dump_saved_state, false },
-	{ UNDERHILL, "PacketCapture", packet_capture, false },
+	{ UNDERHILL, "PacketCapture", diag_packet_capture, false },
 };
 
 void diag_dispatch(struct diag_call *call)

@@ -95,6 +95,8 @@ static void serve_job(struct diag_server *s)
 {
 	const struct diag_job *job = diag_worker_finish(s->worker);
 
+	if (job && job->kind == DIAG_CAPTURE)
+		diag_captures_begun(s, job, s->job_caller.stream);
 	if (job && s->job_caller.stream) {
 		if (job->code == TTRPC_OK)
 			diag_reply(s, &s->job_caller, job->payload, job->len);

@@ -7,7 +7,9 @@
 #define DIAG_SERVER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+struct capture;
 struct diag_server;
 struct reactor;
 
@@ -25,6 +27,11 @@ struct diag_config {
 	 * returns. 0 or -errno: -EINVAL, VTL0 does not run. Any thread but a
 	 * reactor's. */
 	int (*pause)(void *opaque, bool paused);
+	/* How many NICs there are; and listens to the n-th, as netvsp_capture()
+	 * does; -ENODEV: there is none. Threads as above. NULL: none ever. */
+	unsigned int (*captures)(void *opaque);
+	int (*capture)(void *opaque, unsigned int n, uint32_t snaplen,
+		       struct capture **out);
 	void *opaque;
 };
 

@@ -84,6 +84,8 @@ void diag_refuse(struct diag_server *s, const struct diag_caller *to,
 /* ---- what is asked for (diag_call.c) ---- */
 
 void diag_dispatch(struct diag_call *call);
+/* Gives the call's job to the worker, or refuses it. */
+void diag_begin(struct diag_call *call, const struct diag_job *job);
 
 /* ---- data connections, and bytes on their way (diag_stream.c) ---- */
 
@@ -96,6 +98,7 @@ struct diag_data {
 enum diag_pump_kind {
 	DIAG_PUMP_BYTES,   /* to the end of the source */
 	DIAG_PUMP_RECORDS, /* of /dev/kmsg: each with a NUL behind it */
+	DIAG_PUMP_CAPTURE, /* from a NIC: `capture' instead of `from' */
 };
 
 struct diag_pump {
@@ -107,6 +110,7 @@ struct diag_pump {
 	/* Whose end ends it: standard input, or a socket that the process has
 	 * itself; 0: nobody's. */
 	pid_t process;
+	struct capture *capture;
 	uint64_t used, lingers_until;
 	size_t len, at;
 	uint8_t buffer[2048];
@@ -122,11 +126,20 @@ bool diag_pumps_free(struct diag_server *s, unsigned int n);
 struct diag_pump *diag_pump_start(struct diag_server *s, int from, int to,
 				  enum diag_pump_kind kind, bool follow);
 void diag_pump_close(struct diag_pump *p);
+/* Nothing more comes of it: the client has what is there. */
+void diag_pump_end(struct diag_server *s, struct diag_pump *p);
 void diag_pumps_process_ended(struct diag_server *s, pid_t process);
 void diag_streams_poll(struct diag_server *s);
 void diag_streams_serve(struct diag_server *s);
 void diag_read_file(struct diag_call *call, const char *path, uint64_t conn,
 		    bool follow, enum diag_pump_kind kind);
+
+/* ---- captures (diag_capture.c) ---- */
+
+void diag_packet_capture(struct diag_call *call);
+/* The worker has begun them; `answered': somebody waits for that. */
+void diag_captures_begun(struct diag_server *s, const struct diag_job *job,
+			 bool answered);
 
 /* ---- commands (diag_process.c) ---- */
 

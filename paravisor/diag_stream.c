@@ -7,6 +7,7 @@
  *
  *	pump:  from --> buffer --> to        files, /dev/kmsg, commands' output
  *	       client's socket --> pipe      commands' input
+ *	capture --> buffer --> to     packets of a NIC, looked at every 20 ms
  *
  *	at the end of `from`, to a client: shut down, lingers until the client
  *	closes, so that the last bytes are not lost with the connection
@@ -26,11 +27,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pv/capture.h>
 #include <pv/log.h>
 
 #include "diag_state.h"
 
 LOG_MODULE("diag");
+
+/* How often a capture is looked at: nobody says when something came. */
+#define LOOK_NS 20000000ull
 
 /* ---- connections that wait to be asked for ---- */
 
@@ -83,8 +88,16 @@ static void serve_waiting(struct diag_server *s, struct diag_data *d)
 
 /* ---- pumps ---- */
 
+static void stop_capture(struct diag_pump *p)
+{
+	if (p->capture)
+		p->capture->ops->stop(p->capture);
+	p->capture = NULL;
+}
+
 void diag_pump_close(struct diag_pump *p)
 {
+	stop_capture(p);
 	if (p->from >= 0)
 		close(p->from);
 	if (p->to >= 0)
@@ -144,6 +157,7 @@ struct diag_pump *diag_pump_start(struct diag_server *s, int from, int to,
 	p->follow = follow;
 	p->to_client = true;
 	p->process = 0;
+	p->capture = NULL;
 	p->used = s->now;
 	p->lingers_until = 0;
 	p->len = p->at = 0;
@@ -152,8 +166,9 @@ struct diag_pump *diag_pump_start(struct diag_server *s, int from, int to,
 }
 
 /* Nothing more comes. */
-static void end(struct diag_server *s, struct diag_pump *p)
+void diag_pump_end(struct diag_server *s, struct diag_pump *p)
 {
+	stop_capture(p);
 	if (!p->to_client) {
 		diag_pump_close(p);
 		return;
@@ -171,7 +186,7 @@ void diag_pumps_process_ended(struct diag_server *s, pid_t process)
 {
 	for (unsigned int i = 0; i < DIAG_PUMPS; i++)
 		if (s->pump[i].to >= 0 && s->pump[i].process == process)
-			end(s, &s->pump[i]);
+			diag_pump_end(s, &s->pump[i]);
 }
 
 static void fill(struct diag_server *s, struct diag_pump *p)
@@ -188,13 +203,25 @@ static void fill(struct diag_server *s, struct diag_pump *p)
 		return;
 	/* Of a terminal, an error is how its other side ends. */
 	if (n <= 0) {
-		end(s, p);
+		diag_pump_end(s, p);
 		return;
 	}
 	p->at = 0;
 	p->len = (size_t)n;
 	if (records)
 		p->buffer[p->len++] = '\0';
+}
+
+/* What came since the last look. */
+static void fill_capture(struct diag_server *s, struct diag_pump *p)
+{
+	int n = p->capture->ops->read(p->capture, p->buffer,
+				      sizeof(p->buffer));
+
+	p->at = 0;
+	p->len = n > 0 ? (size_t)n : 0;
+	if (n < 0)
+		diag_pump_end(s, p);
 }
 
 static void drain(struct diag_server *s, struct diag_pump *p)
@@ -240,6 +267,8 @@ static void serve_pump(struct diag_server *s, struct diag_pump *p)
 		diag_pump_close(p);
 		return;
 	}
+	if (p->capture && p->at == p->len)
+		fill_capture(s, p);
 	if (p->poll_from && p->poll_from->fd == p->from &&
 	    (p->poll_from->revents || !p->follow))
 		fill(s, p);
@@ -272,6 +301,8 @@ void diag_streams_poll(struct diag_server *s)
 				       full ? events | POLLOUT : events);
 		if (p->from >= 0 && !full)
 			p->poll_from = diag_poll(s, p->from, POLLIN);
+		if (p->capture && !full)
+			diag_wake_at(s, s->now + (p->len ? 0 : LOOK_NS));
 		/* It ends where there is nothing: that is not waited for. */
 		if (p->poll_from && !p->follow)
 			diag_wake_at(s, s->now);

@@ -15,18 +15,26 @@
 
 #define DIAG_PATH_MAX 256
 
-enum diag_job_kind { DIAG_INSPECT, DIAG_UPDATE, DIAG_PAUSE, DIAG_RESUME };
+#define DIAG_CAPTURES 8 /* NICs that are listened to */
+
+enum diag_job_kind { DIAG_INSPECT, DIAG_UPDATE, DIAG_PAUSE, DIAG_RESUME,
+		     DIAG_CAPTURE };
 
 struct diag_job {
 	enum diag_job_kind kind;
 	char path[DIAG_PATH_MAX], value[DIAG_PATH_MAX];
 	unsigned int depth;
+	/* Of a capture: to be listened to, 0: none, and as data connections. */
+	unsigned int nr_conns;
+	uint32_t snaplen;
+	uint64_t conn[DIAG_CAPTURES];
 
 	/* What came of it. */
 	enum ttrpc_code code;
 	const char *error; /* unless TTRPC_OK */
 	const uint8_t *payload; /* until the next job begins */
 	size_t len;
+	struct capture *capture[DIAG_CAPTURES]; /* the server's to stop */
 };
 
 struct diag_worker;

@@ -18,8 +18,8 @@
  *	relay (main_relay.c): the host's own devices for VTL0
  *
  * Threads: main() itself, which builds all, waits for devices and then serves
- * inspect, two of the diagnosis server, and one per VP. What touches objects of the server or the chipset's
- * channels runs on VP 0's reactor.
+ * inspect, two of the diagnosis server, and one per VP. What touches objects of
+ * the server or the chipset's channels runs on VP 0's reactor.
  *
  * Failure: without VTL's devices or a device tree the daemon ends, and with it
  * VTL2. Once VPs are up, a VTL0 that cannot be started is reported to the
@@ -52,9 +52,9 @@
 #include "diag_inspect.h"
 #include "diag_server.h"
 #include "get_notify.h"
-#include "host_channel.h"
 #include "log_sink.h"
 #include "main_nic.h"
+#include "main_pipe.h"
 #include "main_relay.h"
 #include "main_storage.h"
 #include "partition.h"
@@ -68,13 +68,6 @@ LOG_MODULE("paravisor");
 /* Connections that a guest's kernel posts to: version 5.0 and later say 4. */
 #define CONNECTION_OLD 1u
 #define CONNECTION_NEW 4u
-/* A channel of the host's bus with a message pipe on it. */
-struct host_pipe {
-	struct host_channel channel;
-	struct guest_hold *pages;
-	struct ring ring;
-	struct message_pipe pipe;
-};
 
 struct com_port {
 	struct serial_client client;
@@ -106,6 +99,7 @@ static struct daemon {
 	struct inspect_entry vmbus_inspect;
 	/* NULL until VTL0 has what it starts with: then updates can come. */
 	struct storage *_Atomic storage;
+	struct nics *_Atomic nics;
 	/* An update of the settings, from the host's message to the answer. */
 	const char *update;
 	size_t update_size;
@@ -144,55 +138,6 @@ static int take_images(struct daemon *d)
 		 d->tree.append ? d->tree.append : "");
 	ret = take_image(d, &d->tree.kernel, &d->kernel);
 	return ret ? ret : take_image(d, &d->tree.initrd, &d->initrd);
-}
-
-/* ---- the host's channels ---- */
-
-static void host_pipe_signal(void *opaque)
-{
-	host_channel_signal(opaque);
-}
-
-/* One hold per page, as rings take them; these pages are our own. */
-static int ring_on_channel(struct host_pipe *hp)
-{
-	uint32_t n = hp->channel.nr_pages;
-	struct ring_half in = { .size = (n - 1) * GUEST_PAGE_SIZE };
-	struct ring_half out = in;
-
-	hp->pages = calloc(2ul * n, sizeof(*hp->pages));
-	if (!hp->pages)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		hp->pages[i].va = hp->channel.out_pages[i];
-		hp->pages[n + i].va = hp->channel.in_pages[i];
-		hp->pages[i].len = hp->pages[n + i].len = GUEST_PAGE_SIZE;
-	}
-	out.pages = hp->pages;
-	in.pages = hp->pages + n;
-	return ring_init(&hp->ring, in, out);
-}
-
-static int host_pipe_open(struct host_pipe *hp, const char *name,
-			  const struct guid *interface,
-			  const struct guid *instance, struct pipe_user *user)
-{
-	int ret = host_channel_open(&hp->channel, "", name, interface,
-				    instance);
-
-	if (ret)
-		return ret;
-	ret = ring_on_channel(hp);
-	if (ret) {
-		log_err("%s: ring: %s", name, strerror(-ret));
-		free(hp->pages);
-		hp->pages = NULL;
-		host_channel_close(&hp->channel);
-		return ret;
-	}
-	message_pipe_init(&hp->pipe, name, &hp->ring, user, host_pipe_signal,
-			  &hp->channel);
-	return 0;
 }
 
 /* ---- COM1 and COM2 ---- */
@@ -302,6 +247,25 @@ static void take_log_levels(const struct settings *settings)
 			      settings->module[i].level);
 }
 
+/* NICs are made ready before storage changes, and change after it: what is
+ * wrong with either is known before anything has changed. */
+static int apply(struct daemon *d, const struct settings *settings, char *error)
+{
+	struct nics_change *nics;
+	int ret = nics_prepare(d->nics, settings, error, &nics);
+	int late;
+
+	if (ret)
+		return ret;
+	ret = storage_apply(d->storage, settings, error);
+	if (ret && ret != -EINPROGRESS) {
+		nics_abandon(nics);
+		return ret;
+	}
+	late = nics_commit(nics);
+	return late ? late : ret;
+}
+
 /* A thread of its own: devices are waited for. */
 static void *update_thread(void *opaque)
 {
@@ -313,14 +277,8 @@ static void *update_thread(void *opaque)
 	if (settings)
 		ret = settings_parse(d->update, d->update_size, settings,
 				     error);
-	if (!ret && !settings_same_nics(settings, &d->settings)) {
-		snprintf(error, sizeof(error),
-			 "/nics: cannot change while VTL0 runs");
-		log_err("%s", error);
-		ret = -EBUSY;
-	}
 	if (!ret)
-		ret = storage_apply(d->storage, settings, error);
+		ret = apply(d, settings, error);
 	if (!ret) {
 		take_log_levels(settings);
 		take_serial(d, settings);
@@ -688,8 +646,18 @@ static int start_nics(struct daemon *d)
 		.nr_vps = d->partition.nr_vps,
 	};
 	char error[SETTINGS_ERROR_SIZE];
+	struct nics *nics = nics_create(&config);
+	struct nics_change *change;
+	int ret;
 
-	return nics_start(&config, &d->settings, error);
+	if (!nics)
+		return -ENOMEM;
+	ret = nics_prepare(nics, &d->settings, error, &change);
+	if (!ret)
+		ret = nics_commit(change);
+	if (!ret)
+		atomic_store(&d->nics, nics);
+	return ret;
 }
 
 static void start_all(struct daemon *d)
@@ -733,6 +701,21 @@ static int pause_vtl0(void *opaque, bool paused)
 	return partition_pause(&d->partition, paused);
 }
 
+static unsigned int captures(void *opaque)
+{
+	struct daemon *d = opaque;
+
+	return d->nics ? nics_count(d->nics) : 0;
+}
+
+static int capture(void *opaque, unsigned int n, uint32_t snaplen,
+		   struct capture **out)
+{
+	struct daemon *d = opaque;
+
+	return d->nics ? nics_capture(d->nics, n, snaplen, out) : -ENODEV;
+}
+
 static void *diag_thread(void *opaque)
 {
 	diag_server_run(opaque);
@@ -747,6 +730,8 @@ static void start_diag(struct daemon *d, int control, int data, bool open)
 		.open = open,
 		.kmsg = "/dev/kmsg",
 		.pause = pause_vtl0,
+		.captures = captures,
+		.capture = capture,
 		.opaque = d,
 	};
 	struct diag_server *server = NULL;

@@ -69,6 +69,14 @@ static void read_bytes(struct pb_reader *r, struct pb_field *f)
 	r->at += len;
 }
 
+bool pb_next_number(struct pb_reader *r, uint64_t *value)
+{
+	if (r->bad || r->at == r->end)
+		return false;
+	*value = read_varint(r);
+	return !r->bad;
+}
+
 bool pb_next(struct pb_reader *r, struct pb_field *f)
 {
 	uint64_t key;

@@ -31,6 +31,8 @@ struct pb_field {
 void pb_read(struct pb_reader *r, const void *bytes, size_t len);
 /* The next field. False at the end, and when `bad`. */
 bool pb_next(struct pb_reader *r, struct pb_field *f);
+/* The next number where only numbers are: of a repeated field, packed. */
+bool pb_next_number(struct pb_reader *r, uint64_t *value);
 /* Copies text: false if it is no PB_BYTES, has a NUL or, with its own NUL,
  * more than `size` bytes. */
 bool pb_copy_text(const struct pb_field *f, char *to, size_t size);

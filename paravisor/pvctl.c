@@ -124,12 +124,6 @@ static int do_start(struct pvctl *p, int argc, char **argv)
 	return plain(p, "Start", argc);
 }
 
-static int do_pcap(struct pvctl *p, int argc, char **argv)
-{
-	(void)argv;
-	return plain(p, "PacketCapture", argc);
-}
-
 static int do_saved_state(struct pvctl *p, int argc, char **argv)
 {
 	(void)argv;
@@ -223,7 +217,9 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_violations, false, false },
 	{ "file", "[-f] PATH", "a file of VTL2; -f waits for more of a device",
 	  pvctl_do_file, true, false },
-	{ "pcap", "", "packets of a NIC", do_pcap, false, false },
+	{ "pcap", "[-s BYTES] [-d SECONDS] FILE", "packets of VTL0's NICs, as "
+	  "pcap, into FILE.0, FILE.1 and so on; -s of each, -d for so long",
+	  pvctl_do_pcap, false, false },
 	{ "crash", "panic", "ends the daemon, and VTL2 with it",
 	  do_crash, false, false },
 	{ "pause", "", "keeps VTL0's VPs from running", do_pause, false,

@@ -128,6 +128,7 @@ int pvctl_do_violations(struct pvctl *p, int argc, char **argv);
 int pvctl_do_version(struct pvctl *p, int argc, char **argv);
 int pvctl_do_kmsg(struct pvctl *p, int argc, char **argv);
 int pvctl_do_file(struct pvctl *p, int argc, char **argv);
+int pvctl_do_pcap(struct pvctl *p, int argc, char **argv);
 int pvctl_do_run(struct pvctl *p, int argc, char **argv);
 int pvctl_do_shell(struct pvctl *p, int argc, char **argv);
 

@@ -170,7 +170,11 @@ int settings_parse(const char *json, size_t len, struct settings *settings,
 bool settings_same_lun(const struct settings *a, const struct settings_lun *la,
 		       const struct settings *b, const struct settings_lun *lb);
 
-/* Have they the same NICs, in the same order? */
-bool settings_same_nics(const struct settings *a, const struct settings *b);
+/* Say they the same, wherever they stand? */
+bool settings_same_nic(const struct settings_nic *a,
+		       const struct settings_nic *b);
+/* Have they one backend, which only one of them can use at a time? */
+bool settings_same_backend(const struct settings_nic *a,
+			   const struct settings_nic *b);
 
 #endif

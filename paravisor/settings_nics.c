@@ -182,6 +182,17 @@ static int nic_offloads(struct json_parse *p, yyjson_val *value, void *to)
 	return ret;
 }
 
+bool settings_same_backend(const struct settings_nic *a,
+			   const struct settings_nic *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind == SETTINGS_MANA)
+		return a->vport == b->vport &&
+		       guid_equal(&a->device, &b->device);
+	return a->kind == SETTINGS_TAP && !strcmp(a->tap, b->tap);
+}
+
 /* Has another NIC what only one can have? */
 static int check_alone(struct json_parse *p, const struct settings *s,
 		       const struct settings_nic *nic)
@@ -198,13 +209,7 @@ static int check_alone(struct json_parse *p, const struct settings *s,
 			json_push(p, "mac");
 			return json_wrong(p, "another NIC has this address");
 		}
-		if (other->kind != nic->kind)
-			continue;
-		if ((nic->kind == SETTINGS_MANA &&
-		     other->vport == nic->vport &&
-		     guid_equal(&other->device, &nic->device)) ||
-		    (nic->kind == SETTINGS_TAP &&
-		     !strcmp(other->tap, nic->tap))) {
+		if (settings_same_backend(other, nic)) {
 			json_push(p, "backend");
 			return json_wrong(p, "another NIC has this backend");
 		}
@@ -237,8 +242,8 @@ int settings_read_nic(struct json_parse *p, yyjson_val *value, void *to)
 	return ret;
 }
 
-bool settings_same_nics(const struct settings *a, const struct settings *b)
+bool settings_same_nic(const struct settings_nic *a,
+		       const struct settings_nic *b)
 {
-	return a->nr_nics == b->nr_nics &&
-	       !memcmp(a->nic, b->nic, a->nr_nics * sizeof(a->nic[0]));
+	return !memcmp(a, b, sizeof(*a));
 }

@@ -19,7 +19,8 @@
  * The files: netvsp_channel.c the ring, netvsp_control.c NVSP and the buffers,
  * rndis*.c what the client asks of the adapter, netvsp_link.c what it is told,
  * netvsp_tx.c, netvsp_frame.c, netvsp_rx.c and netvsp_steer.c the frames,
- * netvsp_nic.c the backend. Here is what makes and ends NICs and channels:
+ * netvsp_capture.c who listens to them, netvsp_nic.c the backend. Here is what
+ * makes and ends NICs and channels:
  *
  *	unused --open--> open --close--> leaving --the backend uses nothing of
  *	it--> its memory given back --> unused
@@ -236,6 +237,7 @@ static void device_inspect(struct vmbus_device *dev, struct inspect *out)
 	inspect_hex(out, "filter", netvsp->control.filter);
 	inspect_u64(out, "slots", netvsp->receive.nr);
 	inspect_u64(out, "sections", netvsp->send.nr);
+	netvsp_capture_inspect(netvsp, out);
 	if (inspect_begin(out, netvsp->nic->ops->name)) {
 		inspect_nic(netvsp, out);
 		inspect_end(out);
@@ -265,6 +267,7 @@ static void netvsp_free(struct netvsp *netvsp)
 {
 	for (unsigned int i = 0; i < NIC_MAX_QUEUES; i++)
 		free(netvsp->channel[i]);
+	netvsp_capture_end(netvsp);
 	pthread_mutex_destroy(&netvsp->lock);
 	free(netvsp);
 }
@@ -283,7 +286,9 @@ static void free_when_idle(struct reactor_call *call)
 		return;
 	}
 	reactor_timer_cancel(netvsp->reactor, &netvsp->retry);
+	/* As it was found: it may be another NIC's next. */
 	netvsp->nic->event = NULL;
+	netvsp->nic->ops->set_filter(netvsp->nic, 0);
 	netvsp_free(netvsp);
 	if (done)
 		done(opaque);
@@ -354,6 +359,14 @@ static int check(const struct netvsp_config *config,
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int netvsp_check(const struct netvsp_config *config)
+{
+	struct nic_info info;
+
+	config->nic->ops->info(config->nic, &info);
+	return check(config, &info);
 }
 
 int netvsp_create(struct vmbus_server *server,

@@ -15,6 +15,7 @@
 
 struct vmbus_server;
 struct netvsp;
+struct capture;
 
 #define NETVSP_MIN_MTU 576
 #define NETVSP_MAX_MTU 9000
@@ -33,9 +34,12 @@ struct netvsp_config {
 	struct nic *nic; /* stopped; its client until `done`, not its owner */
 };
 
-/* Makes a NIC and offers it. 0; -EINVAL, logged: a rule above is broken, or the
- * backend cannot receive frames of that size; -ENOMEM; what vmbus_offer()
- * says. */
+/* Can it be? 0; -EINVAL, logged: a rule above is broken, or the backend cannot
+ * receive frames of that size. Any thread. */
+int netvsp_check(const struct netvsp_config *config);
+
+/* Makes a NIC and offers it. 0; what netvsp_check() says; -ENOMEM; what
+ * vmbus_offer() says. */
 int netvsp_create(struct vmbus_server *server,
 		  const struct netvsp_config *config, struct netvsp **out);
 
@@ -44,5 +48,12 @@ int netvsp_create(struct vmbus_server *server,
  * perhaps before this returns. The backend may be closed then. */
 void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 		    void *opaque);
+
+/* Listens to what it sends and receives, `snaplen` bytes of each frame at most
+ * (0: all of up to 65535). 0 and a capture (pv/capture.h), which the caller
+ * stops; it may outlive the NIC. -EBUSY: somebody listens already; -ENOMEM. The
+ * server's reactor. */
+int netvsp_capture(struct netvsp *netvsp, uint32_t snaplen,
+		   struct capture **out);
 
 #endif

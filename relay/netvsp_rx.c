@@ -241,6 +241,8 @@ void netvsp_received(void *client, const struct nic_received *frames,
 			netvsp_rx_free(rx, i);
 			continue;
 		}
+		if (netvsp_is_captured(netvsp))
+			netvsp_capture_rx(netvsp, rx->first + i, frames);
 		slot->state = SLOT_READY;
 		slot->len = frames->len;
 		slot->header = write_header(netvsp, rx->first + i, frames);

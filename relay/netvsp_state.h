@@ -210,6 +210,7 @@ struct netvsp {
 	uint32_t tx_can, rx_can; /* NIC_*: what the client is told of */
 	void (*done)(void *opaque);
 	void *opaque;
+	struct netvsp_capture *_Atomic capture; /* NULL: there was none yet */
 	struct netvsp_channel *_Atomic channel[NIC_MAX_QUEUES];
 
 	struct netvsp_control control;
@@ -379,6 +380,23 @@ bool netvsp_tx(struct netvsp_channel *ch, const struct ring_packet *packet,
 void netvsp_tx_submit(struct netvsp_channel *ch);
 void netvsp_sent(void *client, const struct nic_sent *frames, unsigned int nr);
 void netvsp_tx_drain(struct netvsp_channel *ch);
+
+/* netvsp_capture.c. Channel's reactor, when netvsp_is_captured(): a frame that
+ * is sent, and one that came in a slot of the receive buffer. */
+void netvsp_capture_tx(const struct netvsp *netvsp,
+		       const struct nic_frame *frame);
+void netvsp_capture_rx(const struct netvsp *netvsp, uint32_t slot,
+		       const struct nic_received *frame);
+/* The NIC is freed. */
+void netvsp_capture_end(struct netvsp *netvsp);
+void netvsp_capture_inspect(const struct netvsp *netvsp, struct inspect *out);
+
+static inline bool netvsp_is_captured(const struct netvsp *netvsp)
+{
+	return __builtin_expect(atomic_load_explicit(&netvsp->capture,
+						     memory_order_relaxed) !=
+				NULL, 0);
+}
 
 /* netvsp_frame.c: fills in a frame from the RNDIS message of `size` bytes at a
  * place; false: *no says why not, whose offset counts in the message. */

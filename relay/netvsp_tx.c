@@ -233,6 +233,9 @@ static void take_packet(struct netvsp_channel *ch,
 		uint16_t id = tx->free_frame[--tx->nr_free_frames];
 
 		tx->frame_packet[id] = i;
+		if (netvsp_is_captured(ch->netvsp))
+			netvsp_capture_tx(ch->netvsp,
+					  &tx->batch[tx->nr_batch]);
 		tx->batch[tx->nr_batch++].id = id;
 	}
 }

@@ -26,6 +26,7 @@
 
 #include <cmocka.h>
 
+#include <pv/capture.h>
 #include <pv/inspect.h>
 #include <pv/log.h>
 #include <pv/reactor.h>
@@ -36,7 +37,8 @@
 LOG_MODULE("world");
 
 atomic_uint diag_world_pauses, diag_world_resumes;
-atomic_bool diag_world_stopped, diag_world_hangs;
+atomic_bool diag_world_stopped, diag_world_hangs, diag_world_nics_gone;
+atomic_uint diag_world_listened;
 
 static struct {
 	struct diag_server *server;
@@ -76,6 +78,60 @@ static int pause_vtl0(void *opaque, bool paused)
 	if (atomic_load(&diag_world_stopped))
 		return -EINVAL;
 	atomic_fetch_add(paused ? &diag_world_pauses : &diag_world_resumes, 1);
+	return 0;
+}
+
+/* A NIC says what it is, and then nothing. */
+static struct world_capture {
+	struct capture capture; /* first */
+	atomic_bool on;
+	char text[32];
+	size_t at;
+} world_nic[DIAG_WORLD_NICS];
+
+static int nic_read(struct capture *c, void *to, size_t size)
+{
+	struct world_capture *nic = (struct world_capture *)c;
+	size_t n = strlen(nic->text + nic->at);
+
+	assert_true(nic->on);
+	if (!n)
+		return atomic_load(&diag_world_nics_gone) ? -ENODEV : 0;
+	/* In pieces. */
+	n = n > 5 ? 5 : n;
+	assert_true(n <= size);
+	memcpy(to, nic->text + nic->at, n);
+	nic->at += n;
+	return (int)n;
+}
+
+static void nic_stop(struct capture *c)
+{
+	assert_true(atomic_exchange(&((struct world_capture *)c)->on, false));
+	atomic_fetch_sub(&diag_world_listened, 1);
+}
+
+static unsigned int captures(void *opaque)
+{
+	(void)opaque;
+	return DIAG_WORLD_NICS;
+}
+
+static int capture(void *opaque, unsigned int n, uint32_t snaplen,
+		   struct capture **out)
+{
+	static const struct capture_ops ops = { nic_read, nic_stop };
+	struct world_capture *nic = &world_nic[n];
+
+	(void)opaque;
+	assert_true(n < DIAG_WORLD_NICS);
+	if (atomic_exchange(&nic->on, true))
+		return -EBUSY;
+	atomic_fetch_add(&diag_world_listened, 1);
+	nic->capture.ops = &ops;
+	nic->at = 0;
+	snprintf(nic->text, sizeof(nic->text), "NIC %u, %u bytes", n, snaplen);
+	*out = &nic->capture;
 	return 0;
 }
 
@@ -245,6 +301,8 @@ void diag_world_start(bool open)
 	static unsigned int number;
 	const struct diag_config config = {
 		.open = open, .kmsg = world.kmsg, .pause = pause_vtl0,
+		.captures = captures,
+		.capture = capture,
 	};
 	FILE *kmsg;
 

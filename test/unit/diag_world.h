@@ -27,6 +27,10 @@ const char *diag_world_kmsg(void);
 extern atomic_uint diag_world_pauses, diag_world_resumes;
 /* VTL0 does not run. */
 extern atomic_bool diag_world_stopped;
+/* NICs that are listened to; while true, they have gone. */
+#define DIAG_WORLD_NICS 2
+extern atomic_uint diag_world_listened;
+extern atomic_bool diag_world_nics_gone;
 /* While true the reactor does not answer. */
 extern atomic_bool diag_world_hangs;
 /* Makes the server's clock go faster by so much. */

@@ -130,13 +130,21 @@ static void nics(void **state)
 	assert_int_equal(s.nic[0].nvsp, 0);
 	assert_false(s.nic[1].offloads);
 	assert_int_equal(s.nic[3].kind, SETTINGS_LOOPBACK);
-	assert_true(settings_same_nics(&s, &s));
-	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("15"))), &t), 0);
-	assert_false(settings_same_nics(&s, &t));
-	s.nr_nics = 1;
-	assert_true(settings_same_nics(&s, &t));
-	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("14"))), &t), 0);
-	assert_false(settings_same_nics(&s, &t));
+	/* Wherever they stand. */
+	assert_int_equal(parse(NICS(NIC(GUID_B, VPORT("14")) ","
+				    NIC(GUID_A, VPORT("15"))), &t), 0);
+	assert_true(settings_same_nic(&s.nic[0], &t.nic[1]));
+	assert_true(settings_same_backend(&s.nic[0], &t.nic[1]));
+	assert_false(settings_same_nic(&s.nic[0], &t.nic[0]));
+	assert_false(settings_same_backend(&s.nic[0], &t.nic[0]));
+	assert_false(settings_same_backend(&s.nic[0], &s.nic[1]));
+	assert_true(settings_same_backend(&s.nic[1], &s.nic[1]));
+	/* Each loopback is one of its own. */
+	assert_false(settings_same_backend(&s.nic[3], &s.nic[3]));
+	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("15") ",\"mtu\":1400")),
+			       &t), 0);
+	assert_false(settings_same_nic(&s.nic[0], &t.nic[0]));
+	assert_true(settings_same_backend(&s.nic[0], &t.nic[0]));
 }
 
 static void least(void **state)
