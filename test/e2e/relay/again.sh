@@ -53,7 +53,7 @@ relayed_living() {
 			  relay: (.relay.bus | { state, offers, gpadls,
 				messages_lost, messages_refused, unanswered }),
 			  offers: (.relay.offers | map_values(.state)) } end |
-		.bus |= { state, version, gpadls, messages_lost, queue_full,
+		.bus |= { state, version, gpadls, messages_lost,
 			messages_refused, channels: (.channels |
 			map_values({ state, gpadls, device, instance })) }' "$1"
 }
