@@ -145,6 +145,13 @@ static void nics(void **state)
 			       &t), 0);
 	assert_false(settings_same_nic(&s.nic[0], &t.nic[0]));
 	assert_true(settings_same_backend(&s.nic[0], &t.nic[0]));
+	/* Limits are no part of what it is. */
+	assert_int_equal(s.nic[0].tx_mbps + s.nic[0].rx_mbps, 0);
+	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("15") ","
+		"\"limits\":{\"tx_mbps\":10,\"rx_mbps\":100000}")), &t), 0);
+	assert_int_equal(t.nic[0].tx_mbps, 10);
+	assert_int_equal(t.nic[0].rx_mbps, 100000);
+	assert_true(settings_same_nic(&s.nic[0], &t.nic[0]));
 }
 
 static void least(void **state)
