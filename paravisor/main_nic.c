@@ -164,6 +164,8 @@ static struct netvsp_config config_of(const struct nics *nics,
 		.max_version = nic->nvsp,
 		.queues = queues_of(nics, nic, &info),
 		.offloads = nic->offloads,
+		.tx_mbps = nic->tx_mbps,
+		.rx_mbps = nic->rx_mbps,
 		.memory = nics->config.memory,
 		.reactor = nics->config.reactor,
 		.nic = b->nic,
@@ -418,6 +420,13 @@ static void add_adapter(struct nics *nics, struct adapter *a)
 	nics->backends = a->backend;
 }
 
+static void take_limits(struct adapter *a, const struct settings_nic *nic)
+{
+	a->settings = *nic;
+	if (a->place == HERE)
+		netvsp_limit(a->netvsp, nic->tx_mbps, nic->rx_mbps);
+}
+
 static void commit(void *arg)
 {
 	struct nics_change *change = arg;
@@ -430,6 +439,9 @@ static void commit(void *arg)
 	for (unsigned int i = 0; i < change->settings->nr_nics; i++)
 		if (change->made[i])
 			add_adapter(nics, change->made[i]);
+		else
+			take_limits(change->kept[i],
+				    &change->settings->nic[i]);
 	settle(nics);
 	for (const struct adapter *a = nics->adapters; a; a = a->next)
 		change->coming += a->place == COMING;

@@ -144,12 +144,12 @@ int pvctl_blackbox(int argc, char **argv)
 			fputs(usage, stdout);
 			return STATUS_OK;
 		default:
-			fputs(usage, stderr);
+			fprintf(stderr, "pvctl: blackbox: %s", usage);
 			return STATUS_USAGE;
 		}
 	}
 	if (argc - optind != 1) {
-		fputs(usage, stderr);
+		fprintf(stderr, "pvctl: blackbox: %s", usage);
 		return STATUS_USAGE;
 	}
 	return report(argv[optind], json, exits);

@@ -29,6 +29,9 @@
  *		"queues": 1-64, a power of two (as many as VPs, or less),
  *		"mtu": 576-9000 (1500), at most the backend's,
  *		"offloads": true, whether the guest sees those of the backend,
+ *		"limits": { "tx_mbps", "rx_mbps": 10-100000 (none) }, 10^6 bits
+ *			a second that the guest sends, which it waits for, and
+ *			receives, above which frames are dropped,
  *		"backend": one of
  *			{ "mana": { "device": GUID of the VPCI bus,
  *				    "vport": 0-15 } }
@@ -132,6 +135,8 @@ struct settings_nic {
 	uint16_t nvsp;	/* at most; as of struct netvsp_config */
 	uint8_t offloads;
 	char tap[17]; /* of 15 bytes; so long that nothing is padded */
+	/* Last: a change of these is not one of the NIC. 0: none. */
+	uint32_t tx_mbps, rx_mbps;
 };
 
 struct settings {
@@ -170,7 +175,7 @@ int settings_parse(const char *json, size_t len, struct settings *settings,
 bool settings_same_lun(const struct settings *a, const struct settings_lun *la,
 		       const struct settings *b, const struct settings_lun *lb);
 
-/* Say they the same, wherever they stand? */
+/* Say they the same, wherever they stand, limits apart? */
 bool settings_same_nic(const struct settings_nic *a,
 		       const struct settings_nic *b);
 /* Have they one backend, which only one of them can use at a time? */

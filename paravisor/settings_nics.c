@@ -171,6 +171,37 @@ static int nic_nvsp(struct json_parse *p, yyjson_val *value, void *to)
 			     "\"1\", \"2\", \"4\", \"5\", \"6\", \"6.1\"");
 }
 
+static int read_limit(struct json_parse *p, yyjson_val *value, uint32_t *to)
+{
+	uint64_t n;
+	int ret = json_read_number(p, value, 10, 100000, &n);
+
+	if (!ret)
+		*to = (uint32_t)n;
+	return ret;
+}
+
+static int limit_tx(struct json_parse *p, yyjson_val *value, void *to)
+{
+	return read_limit(p, value, &((struct settings_nic *)to)->tx_mbps);
+}
+
+static int limit_rx(struct json_parse *p, yyjson_val *value, void *to)
+{
+	return read_limit(p, value, &((struct settings_nic *)to)->rx_mbps);
+}
+
+static int nic_limits(struct json_parse *p, yyjson_val *value, void *to)
+{
+	static const struct json_key keys[] = {
+		{ "tx_mbps", false, limit_tx },
+		{ "rx_mbps", false, limit_rx },
+		{ NULL, false, NULL },
+	};
+
+	return json_read_object(p, value, keys, to);
+}
+
 static int nic_offloads(struct json_parse *p, yyjson_val *value, void *to)
 {
 	struct settings_nic *nic = to;
@@ -227,6 +258,7 @@ int settings_read_nic(struct json_parse *p, yyjson_val *value, void *to)
 		{ "mtu", false, nic_mtu },
 		{ "offloads", false, nic_offloads },
 		{ "nvsp", false, nic_nvsp },
+		{ "limits", false, nic_limits },
 		{ NULL, false, NULL },
 	};
 	struct settings *s = to;
@@ -245,5 +277,5 @@ int settings_read_nic(struct json_parse *p, yyjson_val *value, void *to)
 bool settings_same_nic(const struct settings_nic *a,
 		       const struct settings_nic *b)
 {
-	return !memcmp(a, b, sizeof(*a));
+	return !memcmp(a, b, offsetof(struct settings_nic, tx_mbps));
 }

@@ -19,8 +19,8 @@
  * The files: netvsp_channel.c the ring, netvsp_control.c NVSP and the buffers,
  * rndis*.c what the client asks of the adapter, netvsp_link.c what it is told,
  * netvsp_tx.c, netvsp_frame.c, netvsp_rx.c and netvsp_steer.c the frames,
- * netvsp_capture.c who listens to them, netvsp_nic.c the backend. Here is what
- * makes and ends NICs and channels:
+ * netvsp_limit.c how many there may be, netvsp_capture.c who listens to them,
+ * netvsp_nic.c the backend. Here is what makes and ends NICs and channels:
  *
  *	unused --open--> open --close--> leaving --the backend uses nothing of
  *	it--> its memory given back --> unused
@@ -69,6 +69,7 @@ static struct netvsp_channel *channel_of(struct netvsp *netvsp, uint16_t index)
 	ch->netvsp = netvsp;
 	ch->index = index;
 	ch->resume.fn = resume;
+	ch->limit_timer.fn = netvsp_limit_timer;
 	netvsp_channel_calls(ch);
 	atomic_store_explicit(&netvsp->channel[index], ch,
 			      memory_order_release);
@@ -92,6 +93,7 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->told = false;
 	ch->waiting = false;
 	ch->held = false;
+	ch->limit_misses = 0;
 	ch->queue = NULL;
 	netvsp_rx_open(ch);
 	netvsp_steer_open(ch);
@@ -136,6 +138,7 @@ static void channel_close(struct vmbus_channel *vmbus)
 
 	ch->closing = true;
 	ch->queue = NULL;
+	reactor_timer_cancel(vmbus->reactor, &ch->limit_timer);
 	if (!ch->index) {
 		atomic_store(&ch->netvsp->operational, false);
 		reactor_timer_cancel(vmbus->reactor,
@@ -181,6 +184,8 @@ static void inspect_channel(const struct netvsp_channel *ch,
 	inspect_u64(out, "rx_bytes", count->rx_bytes);
 	inspect_u64(out, "rx_dropped", count->rx_dropped);
 	inspect_u64(out, "rx_lent", count->rx_lent);
+	inspect_u64(out, "rx_limited", count->rx_limited);
+	inspect_u64(out, "tx_limited", count->tx_limited);
 	inspect_u64(out, "rx_slots", ch->rx.nr);
 	inspect_u64(out, "rx_posted", ch->rx.posted);
 	inspect_u64(out, "refused", count->refused);
@@ -237,6 +242,8 @@ static void device_inspect(struct vmbus_device *dev, struct inspect *out)
 	inspect_hex(out, "filter", netvsp->control.filter);
 	inspect_u64(out, "slots", netvsp->receive.nr);
 	inspect_u64(out, "sections", netvsp->send.nr);
+	inspect_u64(out, "tx_limit", netvsp_limited(&netvsp->tx_limit));
+	inspect_u64(out, "rx_limit", netvsp_limited(&netvsp->rx_limit));
 	netvsp_capture_inspect(netvsp, out);
 	if (inspect_begin(out, netvsp->nic->ops->name)) {
 		inspect_nic(netvsp, out);
@@ -404,6 +411,7 @@ int netvsp_create(struct vmbus_server *server,
 	netvsp->max_frame = NIC_ETHERNET_HEADER + netvsp->max_mtu;
 	netvsp->tx_can = info.tx_can & (config->offloads ? UINT32_MAX : always);
 	netvsp->rx_can = info.rx_can & (config->offloads ? UINT32_MAX : always);
+	netvsp_limit(netvsp, config->tx_mbps, config->rx_mbps);
 	memcpy(netvsp->mac, config->mac ? config->mac : info.mac,
 	       sizeof(netvsp->mac));
 	netvsp->free_call.fn = free_when_idle;

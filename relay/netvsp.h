@@ -29,6 +29,7 @@ struct netvsp_config {
 	uint16_t max_version; /* of NVSP: 0x601 is 6.1; 0: the newest */
 	uint16_t queues;     /* a power of two, at most the backend's */
 	bool offloads;	     /* tell the guest of the backend's */
+	uint32_t tx_mbps, rx_mbps; /* as of netvsp_limit() */
 	struct guest_memory *memory;
 	struct reactor *reactor; /* the server's */
 	struct nic *nic; /* stopped; its client until `done`, not its owner */
@@ -48,6 +49,12 @@ int netvsp_create(struct vmbus_server *server,
  * perhaps before this returns. The backend may be closed then. */
 void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 		    void *opaque);
+
+/* How much the guest may send and receive, of all channels together: 10^6 bits
+ * of frames a second, at most 100000; 0: as much as it can. What it sends above
+ * that waits in its rings, what it would receive is dropped and counted. Holds
+ * within 100 ms. Any thread. */
+void netvsp_limit(struct netvsp *netvsp, uint32_t tx_mbps, uint32_t rx_mbps);
 
 /* Listens to what it sends and receives, `snaplen` bytes of each frame at most
  * (0: all of up to 65535). 0 and a capture (pv/capture.h), which the caller

@@ -220,7 +220,7 @@ void netvsp_received(void *client, const struct nic_received *frames,
 		     unsigned int nr)
 {
 	struct netvsp_channel *ch = client;
-	const struct netvsp *netvsp = ch->netvsp;
+	struct netvsp *netvsp = ch->netvsp;
 	struct netvsp_rx *rx = &ch->rx;
 	uint32_t room = netvsp->slot_size - NETVSP_SLOT_DATA -
 			NETVSP_SLOT_TAIL;
@@ -238,6 +238,12 @@ void netvsp_received(void *client, const struct nic_received *frames,
 		if (frames->len < NIC_ETHERNET_HEADER || ch->closing ||
 		    ch->stopped) {
 			ch->count.rx_dropped += frames->len != 0;
+			netvsp_rx_free(rx, i);
+			continue;
+		}
+		if (netvsp_limited(&netvsp->rx_limit) &&
+		    !netvsp_may_receive(netvsp, frames->len)) {
+			ch->count.rx_limited++;
 			netvsp_rx_free(rx, i);
 			continue;
 		}

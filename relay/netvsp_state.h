@@ -125,13 +125,20 @@ struct netvsp_rx {
 	struct gpa_range range_at[NETVSP_POST_BATCH][NETVSP_SLOT_RANGES];
 };
 
+/* One direction's: see netvsp_limit.c. */
+struct netvsp_limit {
+	_Atomic uint32_t mbps; /* 0: none */
+	_Atomic uint64_t at;
+};
+
 struct netvsp_counters {
 	uint64_t runs;
 	uint64_t tx_packets, tx_frames, tx_bytes, tx_failed, tx_lost;
 	uint64_t tx_batches, tx_full;
 	uint64_t rx_packets, rx_frames, rx_bytes, rx_dropped, rx_lent;
 	uint64_t refused; /* violations that were answered */
-	uint64_t no_room, no_packet; /* left packets in the ring */
+	uint64_t no_room, no_packet, tx_limited; /* left packets in the ring */
+	uint64_t rx_limited; /* frames */
 	uint64_t control, indications;
 };
 
@@ -151,6 +158,8 @@ struct netvsp_channel {
 	/* From the server's reactor, see netvsp_nic.c. */
 	struct reactor_call go_call, pause_call, drain_call, idle_call;
 	struct nic_queue *next_queue;
+	struct reactor_timer limit_timer;
+	uint8_t limit_misses;
 	struct netvsp_counters count;
 	struct netvsp_steer steer;
 	struct netvsp_rx rx;
@@ -210,6 +219,7 @@ struct netvsp {
 	uint32_t tx_can, rx_can; /* NIC_*: what the client is told of */
 	void (*done)(void *opaque);
 	void *opaque;
+	struct netvsp_limit tx_limit, rx_limit;
 	struct netvsp_capture *_Atomic capture; /* NULL: there was none yet */
 	struct netvsp_channel *_Atomic channel[NIC_MAX_QUEUES];
 
@@ -397,6 +407,21 @@ static inline bool netvsp_is_captured(const struct netvsp *netvsp)
 						     memory_order_relaxed) !=
 				NULL, 0);
 }
+
+/* netvsp_limit.c. Channel's reactor. */
+
+static inline uint32_t netvsp_limited(const struct netvsp_limit *limit)
+{
+	return __builtin_expect(atomic_load_explicit(&limit->mbps,
+						     memory_order_relaxed), 0);
+}
+
+/* False: not now; the channel runs again when it may. */
+bool netvsp_may_send(struct netvsp_channel *ch);
+/* It does. */
+void netvsp_sends(struct netvsp_channel *ch, uint64_t bytes);
+bool netvsp_may_receive(struct netvsp *netvsp, uint32_t bytes);
+void netvsp_limit_timer(struct reactor_timer *timer);
 
 /* netvsp_frame.c: fills in a frame from the RNDIS message of `size` bytes at a
  * place; false: *no says why not, whose offset counts in the message. */

@@ -178,7 +178,7 @@ static bool is_ready(struct netvsp_channel *ch)
 		ch->count.no_packet++;
 		return false;
 	}
-	return true;
+	return !netvsp_limited(&netvsp->tx_limit) || netvsp_may_send(ch);
 }
 
 /* Packets that come. */
@@ -249,6 +249,7 @@ bool netvsp_tx(struct netvsp_channel *ch, const struct ring_packet *packet,
 	};
 	struct netvsp *netvsp = ch->netvsp;
 	struct refusal no = { .rule = "netvsp.packet.early" };
+	uint64_t bytes = ch->count.tx_bytes;
 	unsigned int nr = 0;
 
 	if (atomic_load_explicit(&netvsp->operational, memory_order_relaxed)) {
@@ -265,6 +266,8 @@ bool netvsp_tx(struct netvsp_channel *ch, const struct ring_packet *packet,
 		if (netvsp_gather(ch, packet, rndis, &no))
 			nr = take_frames(ch, &no);
 	}
+	if (nr && netvsp_limited(&netvsp->tx_limit))
+		netvsp_sends(ch, ch->count.tx_bytes - bytes);
 	if (nr)
 		take_packet(ch, packet, nr);
 	else

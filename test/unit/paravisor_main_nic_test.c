@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/main_nic.c paravisor/settings.c paravisor/settings_json.c paravisor/settings_storage.c paravisor/settings_nics.c relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_capture.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
+/* SOURCES: paravisor/main_nic.c paravisor/settings.c paravisor/settings_json.c paravisor/settings_storage.c paravisor/settings_nics.c relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_capture.c relay/netvsp_limit.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
 /*
  * Settings of NICs made true, under a guest: what stays, what goes, what comes,
  * and that a change that cannot be leaves all as it was. Vports are loopbacks;
@@ -386,6 +386,24 @@ static void changed_ones_come_anew(void **state)
 	end(&w, 2);
 }
 
+/* Another limit is the same NIC. */
+static void limits_change_as_it_stands(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(NIC(A, 0, "\"limits\":{\"tx_mbps\":10},")), 1);
+	assert_int_equal(apply(&w, SETTINGS(NIC(A, 0, ""))), 0);
+	/* More than passes at once with that limit. */
+	for (unsigned int i = 0; i < 200; i++)
+		nic_round_trip(&w.m[0], 0, 1400);
+	assert_int_equal(apply(&w, SETTINGS(NIC(A, 0,
+		"\"limits\":{\"rx_mbps\":10},"))), 0);
+	assert_int_equal(w.g->nr_inbox, 0);
+	assert_int_equal(opened[0], 1);
+	end(&w, 1);
+}
+
 /* With frames at the device it goes when they have ended, and its successor
  * comes then; changes in between hold. */
 static void goes_with_frames_in_flight(void **state)
@@ -439,6 +457,7 @@ int main(void)
 		cmocka_unit_test(listened_to),
 		cmocka_unit_test(all_or_nothing),
 		cmocka_unit_test(changed_ones_come_anew),
+		cmocka_unit_test(limits_change_as_it_stands),
 		cmocka_unit_test(goes_with_frames_in_flight),
 	};
 

@@ -145,6 +145,13 @@ static void nics(void **state)
 			       &t), 0);
 	assert_false(settings_same_nic(&s.nic[0], &t.nic[0]));
 	assert_true(settings_same_backend(&s.nic[0], &t.nic[0]));
+	/* Limits are no part of what it is. */
+	assert_int_equal(s.nic[0].tx_mbps + s.nic[0].rx_mbps, 0);
+	assert_int_equal(parse(NICS(NIC(GUID_A, VPORT("15") ","
+		"\"limits\":{\"tx_mbps\":10,\"rx_mbps\":100000}")), &t), 0);
+	assert_int_equal(t.nic[0].tx_mbps, 10);
+	assert_int_equal(t.nic[0].rx_mbps, 100000);
+	assert_true(settings_same_nic(&s.nic[0], &t.nic[0]));
 }
 
 static void least(void **state)
@@ -284,6 +291,10 @@ static void mistakes(void **state)
 		  "/nics/0/backend/tap/name: must be 1 to 15 bytes" },
 		{ NICS("{\"backend\":{\"tap\":{\"name\":\"a/b\"}}}"),
 		  "/nics/0/backend/tap/name: must not" },
+		{ NICS("{\"limits\":{\"tx_mbps\":9}}"),
+		  "/nics/0/limits/tx_mbps: must be" },
+		{ NICS("{\"limits\":{\"rx_mbps\":100001}}"),
+		  "/nics/0/limits/rx_mbps: must be" },
 		{ NICS("{\"mac\":1}"), "/nics/0/mac: must be an address" },
 		{ NICS("{\"mac\":\"00:15:5d:00:00:0g\"}"),
 		  "/nics/0/mac: must be an address" },

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_capture.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_threads.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
+/* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_capture.c relay/netvsp_limit.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_threads.c test/vmm/loop.c paravisor/reactor_calls.c paravisor/reactor_timers.c */
 /*
  * A synthetic NIC with a thread for each VP: frames on all channels while the
  * backend is stopped and started under them, buffers come and go, links flap.
- * Every packet has its end. Built with ThreadSanitizer, too.
+ * Every packet has its end. Somebody listens meanwhile, and rate limits change.
+ * Built with ThreadSanitizer, too.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <pv/capture.h>
 
 #include "test/unit/netvsp_guest.h"
 #include "test/unit/reactor_inline.h"
@@ -54,6 +59,68 @@ static void bursts(struct nic_machine *m, uint32_t total)
 	assert_int_equal(ended, BURST * CHANNELS);
 }
 
+/* Another thread, which reads whole packets of one size. */
+static struct listener {
+	pthread_t thread;
+	struct nic_machine *m;
+	struct capture *c;
+	atomic_bool ends;
+	unsigned int packets, bad;
+} listener;
+
+static void listen_on(void *arg)
+{
+	(void)arg;
+	assert_int_equal(netvsp_capture(listener.m->netvsp, 0, &listener.c), 0);
+}
+
+static bool read_all(uint8_t *to, uint32_t size)
+{
+	while (size) {
+		int n = listener.c->ops->read(listener.c, to, size);
+
+		if (n < 0 || (!n && atomic_load(&listener.ends)))
+			return false;
+		to += n;
+		size -= (uint32_t)n;
+	}
+	return true;
+}
+
+static void *listen_thread(void *arg)
+{
+	uint8_t packet[16 + 200];
+
+	if (!read_all(packet, 24))
+		return arg;
+	while (read_all(packet, sizeof(packet))) {
+		uint32_t length[2];
+
+		memcpy(length, packet + 8, sizeof(length));
+		listener.packets++;
+		listener.bad += length[0] != 200 || length[1] != 200 ||
+				packet[16 + 12] != 0x88;
+	}
+	return arg;
+}
+
+static void listen_begin(struct nic_machine *m)
+{
+	listener.m = m;
+	reactor_run(m->g->reactor[0], listen_on, NULL);
+	assert_int_equal(pthread_create(&listener.thread, NULL, listen_thread,
+					NULL), 0);
+}
+
+static void listen_end(void)
+{
+	atomic_store(&listener.ends, true);
+	pthread_join(listener.thread, NULL);
+	listener.c->ops->stop(listener.c);
+	assert_int_equal(listener.bad, 0);
+	assert_in_range(listener.packets, ROUNDS * BURST, 1000000);
+}
+
 static void restarts(void **state)
 {
 	struct {
@@ -83,7 +150,10 @@ static void restarts(void **state)
 	for (uint32_t at = 0; at < CHANNELS * 6144; at += 6144)
 		memcpy((uint8_t *)guest_page(m.g, m.send_pfn[at / 4096]) +
 		       at % 4096, bytes, total);
+	listen_begin(&m);
 	for (unsigned int round = 0; round < ROUNDS; round++) {
+		netvsp_limit(m.netvsp, round & 1 ? 1000 : 0,
+			     round & 2 ? 1000 : 0);
 		bursts(&m, total);
 		switch (round % 4) {
 		case 0:
@@ -115,6 +185,7 @@ static void restarts(void **state)
 		}
 	}
 	bursts(&m, total);
+	listen_end();
 	nic_shut(&m);
 	nic_destroy(&m);
 }

@@ -94,7 +94,7 @@ debug() {
 
 	must 1 'VTL2 ends with its paravisor' -- restart
 	must 1 'nothing waits for this' -- start
-	must 1 'no packet capture' -- pcap
+	must 1 'there is no NIC' -- pcap "$case_dir/pcap"
 	must 1 'cannot be serviced' -- saved-state
 }
 
@@ -102,7 +102,7 @@ release() {
 	local command
 
 	for command in 'shell' 'run true' 'file /proc/version' 'crash panic' \
-		pause resume restart start pcap saved-state 'log debug'; do
+		pause resume restart start 'pcap x' saved-state 'log debug'; do
 		# shellcheck disable=SC2086 # words
 		must 3 "$release_says" -- $command
 	done

@@ -52,4 +52,47 @@ case_hot() {
 	note "$(grep -a '^net: .* transfers meanwhile' "$com1" | tr -d '\r')"
 }
 
-run_cases 'hot: a NIC gone and back 3 times, by settings, beside traffic'
+# heard FILE: is pcap, of so many frames of the guest's.
+heard() {
+	"$python" - "$1" <<-'EOF'
+	import struct, sys
+	data = open(sys.argv[1], "rb").read()
+	assert struct.unpack_from("<IHHIIII", data) == (
+	    0xa1b2c3d4, 2, 4, 0, 0, 96, 1), "the header"
+	at, frames = 24, 0
+	while at < len(data):
+	    kept, length = struct.unpack_from("<8xII", data, at)
+	    assert kept == min(length, 96) and length >= 14, "a frame's length"
+	    at += 16 + kept
+	    frames += 1
+	assert at == len(data), "the last frame"
+	print(frames)
+	EOF
+}
+
+case_heard() {
+	local frames
+
+	server_start $((1 << 20))
+	net_start "second=00:15:5d:76:6d:01 rounds=1" "${nets[@]}"
+	expect '^net: dhcp' 90 "$com1"
+	timeout $((90 * PACE)) build/host/pvctl --vm "$vsock" \
+		-t $((10 * PACE)) pcap -s 96 -d $((10 * PACE)) \
+		"$case_dir/heard" >"$case_dir/pvctl" 2>&1 ||
+		fail "pvctl pcap: $(cat "$case_dir/pvctl")"
+	expect '^net: round 1: there' 40 "$com1"
+	control settings "$(settings '.nics |= .[:1]')"
+	expect '^net: round 1: gone' 40 "$com1"
+	control settings "$(settings .)"
+	vmm_end 0 180
+	server_stop
+	says "$com1" '^guest-exit: 0'
+	frames=$(heard "$case_dir/heard.0") || fail "heard.0 is no such pcap"
+	[ "$frames" -ge 100 ] || fail "$frames frames of the first NIC"
+	heard "$case_dir/heard.1" >/dev/null || fail "heard.1 is no such pcap"
+	note "$frames frames heard: $(xargs <"$case_dir/pvctl")"
+	rm -f "$case_dir"/heard.*
+}
+
+run_cases 'heard: what passes two NICs, as pcap, by pvctl' \
+	'hot: a NIC gone and back 3 times, by settings, beside traffic'
