@@ -34,8 +34,8 @@ struct nic_device_config {
 int nic_device_create(const struct nic_device_config *config,
 		      struct nic_device **out);
 
-/* Takes the offer back from a client that may be at work; or offers it anew.
- * NULL, or why not (static). The device thread. */
+/* Takes the offer back from a client that may be at work, which has up to 20 s
+ * to be done with what it sends; or offers it anew. NULL, or why not (static). The device thread. */
 const char *nic_device_unplug(struct nic_device *nd);
 const char *nic_device_plug(struct nic_device *nd);
 

@@ -50,6 +50,8 @@ case_rescind() {
 		plug_again "$device"
 		expect "^plug: works $n" 90 "$com1"
 	done
+	# The guest reads a disk that goes, and stops looking for it.
+	allow 'I/O error, dev sd|Sense Key|Synchronize Cache'
 	stats_to "$case_dir/tree"
 	vmm_end 0 90
 	says "$com1" '^guest-exit: 0'
