@@ -75,6 +75,18 @@ int controller_namespace(const char *path, uint32_t nsid, char *name)
 	return 0;
 }
 
+/* Only a disk that was lost is looked for so. */
+int controller_namespace_like(const char *root, const struct disk_info *like,
+			      uint32_t *nsid, char *path, char *name)
+{
+	(void)root;
+	(void)like;
+	(void)nsid;
+	(void)path;
+	(void)name;
+	return -ENOENT;
+}
+
 int controller_limits(const char *path, const char *name,
 		      struct queue_limits *to)
 {
