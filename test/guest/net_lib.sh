@@ -55,18 +55,22 @@ fetch() {
 	socat -u -b 65536 "$to:$port$via" - 2>/dev/null | head -c "$1"
 }
 
+frames_sent() { cat /sys/class/net/eth0/statistics/tx_packets; }
+
 # The whole of it there and back.
 transfer() {
-	local said
+	local said from
 
 	fetch "$bytes" >/tmp/data
 	said=$(sha256sum </tmp/data | cut -d ' ' -f 1)
 	[ "$said" = "$sum" ] ||
 		fail "$(stat -c %s /tmp/data) bytes came, sum $said"
+	from=$(frames_sent)
 	said=$(socat -t $((60 * pace)) -b 65536 - \
 		"$to:$((port + 1))$via" </tmp/data)
 	[ "$said" = good ] || fail "sent: $said"
 	tell "$bytes bytes each way"
+	[ -n "$via" ] || tell "sent in $(($(frames_sent) - from)) frames"
 }
 
 # Some of it again, after a change.
