@@ -7,13 +7,13 @@ for_flavour debug
 
 case_six() {
 	trouble_start
-	trouble tx-dead 1 30      # a send queue that the device disabled
-	trouble rx-oversize 1 30  # a length that no buffer has
-	trouble tx-queue 3 30     # completions of another queue
-	trouble rx-lost 2 30      # frames of which nothing is told
-	trouble link-flap 3 30
+	trouble tx-dead 1 60      # a send queue that the device disabled
+	trouble rx-oversize 1 60  # a length that no buffer has
+	trouble tx-queue 3 60     # completions of another queue
+	trouble rx-lost 2 90      # frames of which nothing is told
+	trouble link-flap 3 60
 	undisturbed
-	trouble_all reset 60      # the device goes, and comes back
+	trouble_all reset 120     # the device goes, and comes back
 	trouble_end
 }
 

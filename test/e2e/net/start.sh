@@ -39,7 +39,7 @@ net_start() {
 	# shellcheck disable=SC2034 # the cases read them
 	com1=$case_dir/com1 stats=$case_dir/stats
 	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
-	vmm_limit=${vmm_limit:-240} vmm_start --igvm "$igvm" -m 1GB -p "$vps" \
+	vmm_limit=${vmm_limit:-300} vmm_start --igvm "$igvm" -m 1GB -p "$vps" \
 		--vtl0-kernel "$guest_kernel/vmlinuz" \
 		--vtl0-initrd "$guest_initrd" --vtl0-append "$append" \
 		--vmbus-com1-serial "${com1_serial-file=$com1}" --stats "$stats" \
