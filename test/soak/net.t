@@ -10,6 +10,7 @@ less=${TIMES:-1}
 case_data() {
 	local i job
 
+	net_guest net
 	server_start $((32 << 20))
 	job="job=all pings=1000 flows=8 rounds=$((100 / less))"
 	vmm_limit=20000 net_start \
@@ -33,10 +34,7 @@ case_link() {
 	local i
 
 	server_start $((64 << 10))
-	guest_initrd=build/guest/beats.cpio
-	test/guest/mkguest -o "$guest_initrd" \
-		--add "$(command -v socat):/usr/bin/socat" \
-		--add test/guest/net_lib.sh:/lib/net.sh test/guest/beats.sh
+	net_guest beats
 	vmm_limit=5000 net_start "nics=1" --net uh:user --disk mem:16M,uh-nvme
 	expect '^beat: eth0 1' 90 "$com1"
 	for ((i = 0; i < 1000 / less; i++)); do

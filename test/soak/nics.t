@@ -4,10 +4,7 @@
 . test/e2e/net/start.sh
 for_flavour debug
 
-guest_initrd=build/guest/net_hot.cpio
-test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
-	--add "$(command -v socat):/usr/bin/socat" \
-	--add test/guest/net_lib.sh:/lib/net.sh test/guest/net_hot.sh || exit 1
+net_guest net_hot
 
 rounds=3
 nets=(--net uh:user --net uh:null)

@@ -5,6 +5,7 @@
 . test/e2e/living.sh
 . test/e2e/net/start.sh
 for_flavour debug
+net_guest net
 
 # 2 MiB, the same wherever they are made.
 lines='seq 1000000 1262143'

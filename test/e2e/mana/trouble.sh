@@ -6,10 +6,7 @@
 
 # trouble_start: eth0 is vport 0, and eth1 vport 1.
 trouble_start() {
-	guest_initrd=build/guest/beats.cpio
-	test/guest/mkguest -o "$guest_initrd" \
-		--add "$(command -v socat):/usr/bin/socat" \
-		--add test/guest/net_lib.sh:/lib/net.sh test/guest/beats.sh
+	net_guest beats
 	server_start $((64 << 10))
 	net_start "nics=2" --net uh:user --net uh:user --disk mem:16M,uh-nvme
 	expect '^beat: eth0 1' 90 "$com1"

@@ -5,8 +5,6 @@
 . test/e2e/net/start.sh
 for_flavour debug
 
-guest_initrd=build/guest/net_matrix.cpio
-
 # per_frame BEFORE AFTER: the differences for each frame that was sent or
 # received, of both NICs.
 per_frame() {
@@ -26,9 +24,7 @@ per_frame() {
 }
 
 case_bursts() {
-	test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
-		--add "$(command -v socat):/usr/bin/socat" \
-		--add test/guest/net_lib.sh:/lib/net.sh test/guest/net_matrix.sh
+	net_guest net_matrix
 	server_start $((64 << 10))
 	net_start "job=counts" --net uh:pair --net uh:pair
 	expect '^net: counts waits' 90 "$com1"

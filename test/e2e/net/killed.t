@@ -4,6 +4,7 @@
 . test/e2e/lib.sh
 . test/e2e/net/start.sh
 for_flavour debug
+net_guest net
 
 # The kernel's driver keeps the two queues of the hardware channel.
 idle='.now_mrs == 0 and .now_pds == 0 and .now_regions == 0 and .now_wqs == 2'

@@ -3,6 +3,7 @@
 . test/e2e/lib.sh
 . test/e2e/living.sh
 . test/e2e/net/start.sh
+net_guest net
 
 [ "$FLAVOUR" = debug ] ||
 	note "whole: without the debug image's shell, descriptors and pages" \

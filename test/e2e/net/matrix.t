@@ -4,10 +4,7 @@
 . test/e2e/net/start.sh
 for_flavour debug
 
-guest_initrd=build/guest/net_matrix.cpio
-test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
-	--add "$(command -v socat):/usr/bin/socat" \
-	--add test/guest/net_lib.sh:/lib/net.sh test/guest/net_matrix.sh || exit 1
+net_guest net_matrix
 
 case_offloads() {
 	local pcap=$PWD/$case_dir/pcap seen

@@ -5,12 +5,21 @@
 # shellcheck shell=bash
 
 guest_kernel=$(test/guest/kernel guest) || exit 1
-guest_initrd=build/guest/net.cpio
 vps=2
 mkdir -p build/guest
-test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
-	--add "$(command -v socat):/usr/bin/socat" \
-	--add test/guest/net_lib.sh:/lib/net.sh test/guest/net.sh || exit 1
+
+# net_guest NAME [ARGS of mkguest...]: the guest that runs test/guest/NAME.sh, in
+# $guest_initrd.
+net_guest() {
+	local name=$1
+
+	shift
+	guest_initrd=build/guest/$name.cpio
+	test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
+		--add "$(command -v socat):/usr/bin/socat" \
+		--add test/guest/net_lib.sh:/lib/net.sh "$@" \
+		"test/guest/$name.sh" || fail "no guest $name"
+}
 
 server=$PWD/test/e2e/models/mana_server.py
 # Not a shim: each call of one costs a shell.

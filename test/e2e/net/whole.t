@@ -17,16 +17,14 @@ make_data() {
 }
 
 case_whole_guest() {
-	local cpio=build/guest/whole.cpio disk=$PWD/$case_dir/disk
+	local disk=$PWD/$case_dir/disk
 
-	test/guest/mkguest -o "$cpio" --pkg ethtool \
-		--add "$(command -v socat):/usr/bin/socat" \
-		--add test/guest/net_lib.sh:/lib/net.sh test/guest/whole.sh
+	net_guest whole
 	make_data "$case_dir/data.tar"
 	test/guest/mkroot -o "$disk" -s 128 \
-		--add "$case_dir/data.tar:/data.tar" "$cpio"
+		--add "$case_dir/data.tar:/data.tar" "$guest_initrd"
 	server_start $((2 << 20))
-	guest_initrd=$cpio net_start "root=/dev/sda1" --net uh:user \
+	net_start "root=/dev/sda1" --net uh:user \
 		--disk "file:$disk,uh-nvme"
 	vmm_end 0 240
 	server_stop

@@ -5,12 +5,7 @@
 . test/e2e/lib.sh
 . test/e2e/net/start.sh
 
-guest_initrd=build/guest/relay_same.cpio
-test/guest/mkguest -o "$guest_initrd" --pkg ethtool \
-	--add "$(command -v socat):/usr/bin/socat" \
-	--add "$(command -v dd):/usr/local/bin/dd" \
-	--add test/guest/net_lib.sh:/lib/net.sh test/guest/relay_same.sh ||
-	exit 1
+net_guest relay_same --add "$(command -v dd):/usr/local/bin/dd"
 nic_guid=2c6e83b4-1f0d-4d92-a758-766d6d000100
 reads=200
 
