@@ -157,7 +157,7 @@ static void read_file(struct diag_call *call)
 
 /* ---- the end ---- */
 
-static void crash(struct diag_call *call)
+int diag_pid(const struct diag_call *call)
 {
 	struct pb_reader r;
 	struct pb_field f;
@@ -167,7 +167,14 @@ static void crash(struct diag_call *call)
 	while (pb_next(&r, &f))
 		if (f.number == 1)
 			pid = (int)f.value;
-	if (r.bad || pid != getpid()) {
+	return r.bad ? 0 : pid;
+}
+
+static void crash(struct diag_call *call)
+{
+	int pid = diag_pid(call);
+
+	if (pid != getpid()) {
 		diag_refuse(call->server, &call->caller, TTRPC_NOT_FOUND,
 			    "pid: %d is not the paravisor, which is %d", pid,
 			    (int)getpid());

@@ -120,16 +120,10 @@ void diag_wait(struct diag_call *call)
 {
 	struct diag_server *s = call->server;
 	struct diag_process *p = s->process;
-	struct pb_reader r;
-	struct pb_field f;
-	int pid = 0;
+	int pid = diag_pid(call);
 
-	pb_read(&r, call->request.payload, call->request.len);
-	while (pb_next(&r, &f))
-		if (f.number == 1)
-			pid = (int)f.value;
 	while (p < s->process + DIAG_PROCESSES &&
-	       (r.bad || !pid || p->pid != pid || p->waits.stream))
+	       (!pid || p->pid != pid || p->waits.stream))
 		p++;
 	if (p == s->process + DIAG_PROCESSES) {
 		diag_refuse(s, &call->caller, TTRPC_NOT_FOUND,

@@ -86,6 +86,9 @@ void diag_refuse(struct diag_server *s, const struct diag_caller *to,
 void diag_dispatch(struct diag_call *call);
 /* Gives the call's job to the worker, or refuses it. */
 void diag_begin(struct diag_call *call, const struct diag_job *job);
+/* The process that a call names in its first field; 0: none, or the request is
+ * no protobuf. */
+int diag_pid(const struct diag_call *call);
 
 /* ---- data connections, and bytes on their way (diag_stream.c) ---- */
 
