@@ -183,9 +183,9 @@ static int do_completion(struct pvctl *p, int argc, char **argv);
 static int do_blackbox(struct pvctl *p, int argc, char **argv)
 {
 	static char json[] = "--json";
-	char *all[6];
+	char *all[8];
 
-	if (argc > 4)
+	if (argc > 6)
 		return pvctl_usage(p);
 	memcpy(all, argv, (size_t)argc * sizeof(argv[0]));
 	if (p->json)
