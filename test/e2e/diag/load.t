@@ -26,14 +26,15 @@ ends() {
 	return 1
 }
 
-# look_while COMMAND: asks for the whole tree every second as long as COMMAND
-# holds, and calls `seen', with the tree in $case_dir/tree.
+# look_while COMMAND: asks for the whole tree every second, or as seldom as the lab
+# is slow, as long as COMMAND holds, and calls `seen', with the tree in
+# $case_dir/tree.
 look_while() {
 	local began took
 
 	looks=0 worst=0
 	while "$@" && [ $looks -lt 300 ]; do
-		sleep 1
+		sleep "$PACE"
 		began=$(date +%s%N)
 		pvctl inspect -j -r >"$case_dir/tree" 2>"$case_dir/said" || {
 			ends || fail "inspect: $(head -c 300 "$case_dir/said")"
@@ -60,7 +61,7 @@ case_load() {
 		last=$now
 	}
 	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
-	disk_start write "$case_dir/stats" --disk mem:256MB,uh-nvme \
+	disk_start write "$case_dir/stats" --disk mem:64MB,uh-nvme \
 		--control "$control" --vtl2-vsock-path "$vsock"
 	expect 'paravisor: up on 2 VPs' 60
 	look_while writing
