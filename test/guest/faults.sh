@@ -39,7 +39,7 @@ alive_says() {
 		last = t }
 		END { printf "faults: alive runs %d gap %d bad %d until %s " \
 			"usual %d\n", NR, longest, bad, at,
-			NR > 3 ? gaps[int(NR / 2)] : 0 }' /tmp/alive
+			(NR > 3 ? gaps[int(NR / 2)] : 0) }' /tmp/alive
 	: >/tmp/alive
 }
 

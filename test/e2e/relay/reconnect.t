@@ -8,17 +8,18 @@ for_flavour debug
 case_reconnect() {
 	local n
 
-	again_start reboot,kexec,reboot
-	for n in 1 2 3 4; do
+	vmm_limit=480 again_start \
+		reboot,kexec,reboot,reboot,kexec,reboot,reboot
+	for ((n = 1; n <= 8; n++)); do
 		again_look $n
 		[ $n -lt 3 ] || again_same $n
 		go_on
 	done
 	vmm_end 0 60
 	says "$com1" '^guest-exit: 0'
-	says "$com1" '^again: ends by kexec' 1
+	says "$com1" '^again: ends by kexec' 2
 	says "$com3" 'Linux version' 1
-	says "$com3" 'VTL0: reset' 2
+	says "$com3" 'VTL0: reset' 5
 }
 
 case_reset() {
@@ -40,5 +41,5 @@ case_reset() {
 	says "$com1" '^guest-exit: 0'
 }
 
-run_cases 'reconnect: two reboots and a kexec under I/O leave nothing behind' \
+run_cases 'reconnect: five reboots and two kexecs under I/O leave nothing behind' \
 	"reset: the host's reset starts VTL2 and the guest anew, devices too"
