@@ -24,6 +24,13 @@
  * receive queue can not be emptied, so the RSS QP goes first, which ends DMA
  * into buffers.
  *
+ * One vport at a time. A CQ has its number as long as the device has its queue,
+ * but its entry in the kernel's table until the CQ is destroyed. Between the two
+ * another vport's new CQ may get the number: that is refused (EINVAL), and what
+ * is then taken back is the entry of whoever has the number by now, whose events
+ * end (mana_ib_install_cq_cb() and _remove_cq_cb() of Linux 7.2). So vports of a
+ * device make and destroy queues one after the other.
+ *
  * Events: both CQs of a queue share a completion channel, which is read by the
  * queue's reactor without blocking. Events are acknowledged at once, or the
  * CQ could not be destroyed.
@@ -37,6 +44,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +69,7 @@ struct verbs_queue {
 
 struct verbs {
 	struct ibv_context *context;
+	pthread_mutex_t *queues_lock; /* its device's */
 	struct ibv_pd *pd, *port_pd;
 	struct ibv_mr *guest[GUEST_MEMORY_MAX_RANGES];
 	struct ibv_rwq_ind_table *table;
@@ -68,6 +77,22 @@ struct verbs {
 	unsigned int nr_queues;
 	struct verbs_queue queue[NIC_MAX_QUEUES];
 };
+
+/* By the device's name: two that share one lock only wait a little more. */
+static pthread_mutex_t *lock_of(const char *device)
+{
+	static pthread_mutex_t locks[] = {
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+		PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+	};
+	unsigned int sum = 0;
+
+	while (*device)
+		sum += (unsigned char)*device++;
+	return &locks[sum % 8];
+}
 
 static int last_error(void)
 {
@@ -222,6 +247,7 @@ int verbs_open(const char *name, unsigned int port,
 		free(v);
 		return err;
 	}
+	v->queues_lock = lock_of(name);
 	err = set_nonblocking(v->context->async_fd);
 	if (!err)
 		err = read_limits(v, limits);
@@ -474,29 +500,7 @@ static int init_idle_rqs(struct verbs *v)
 	return 0;
 }
 
-int verbs_queues_create(struct verbs *v, struct nic_queue *const *queues,
-			unsigned int nr, const uint16_t *order,
-			unsigned int nr_order, const uint8_t key[NIC_RSS_KEY])
-{
-	int err = 0;
-
-	pv_bug(v->nr_queues, v->nr_queues, nr);
-	for (unsigned int i = 0; i < nr && !err; i++) {
-		v->queue[i] = (struct verbs_queue){ .queue = queues[i] };
-		v->nr_queues = i + 1;
-		err = create_queue(v, &v->queue[i],
-				   (int)i % v->context->num_comp_vectors);
-	}
-	if (!err)
-		err = init_idle_rqs(v);
-	if (!err)
-		err = start_receiving(v, order, nr_order, key);
-	if (err)
-		verbs_queues_destroy(v);
-	return err;
-}
-
-void verbs_queues_destroy(struct verbs *v)
+static void destroy_queues(struct verbs *v)
 {
 	int err = 0;
 
@@ -523,4 +527,35 @@ void verbs_queues_destroy(struct verbs *v)
 	v->nr_queues = 0;
 	if (err)
 		log_err("queues could not be destroyed: %s", strerror(err));
+}
+
+int verbs_queues_create(struct verbs *v, struct nic_queue *const *queues,
+			unsigned int nr, const uint16_t *order,
+			unsigned int nr_order, const uint8_t key[NIC_RSS_KEY])
+{
+	int err = 0;
+
+	pv_bug(v->nr_queues, v->nr_queues, nr);
+	pthread_mutex_lock(v->queues_lock);
+	for (unsigned int i = 0; i < nr && !err; i++) {
+		v->queue[i] = (struct verbs_queue){ .queue = queues[i] };
+		v->nr_queues = i + 1;
+		err = create_queue(v, &v->queue[i],
+				   (int)i % v->context->num_comp_vectors);
+	}
+	if (!err)
+		err = init_idle_rqs(v);
+	if (!err)
+		err = start_receiving(v, order, nr_order, key);
+	if (err)
+		destroy_queues(v);
+	pthread_mutex_unlock(v->queues_lock);
+	return err;
+}
+
+void verbs_queues_destroy(struct verbs *v)
+{
+	pthread_mutex_lock(v->queues_lock);
+	destroy_queues(v);
+	pthread_mutex_unlock(v->queues_lock);
 }
