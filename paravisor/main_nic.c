@@ -403,7 +403,7 @@ static void remove_adapters(struct nics *nics)
 			continue;
 		}
 		a->place = GOING;
-		netvsp_destroy(a->netvsp, gone, a);
+		netvsp_retire(a->netvsp, gone, a);
 	}
 }
 

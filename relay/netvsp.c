@@ -20,7 +20,7 @@
  * rndis*.c what the client asks of the adapter, netvsp_link.c what it is told,
  * netvsp_tx.c, netvsp_frame.c, netvsp_rx.c and netvsp_steer.c the frames,
  * netvsp_limit.c how many there may be, netvsp_capture.c who listens to them,
- * netvsp_nic.c the backend. Here is what makes and ends NICs and channels:
+ * netvsp_nic.c the backend, netvsp_retire.c how it leaves a running guest. Here is what makes and ends NICs and channels:
  *
  *	unused --open--> open --close--> leaving --the backend uses nothing of
  *	it--> its memory given back --> unused
@@ -432,5 +432,8 @@ void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 {
 	netvsp->done = done;
 	netvsp->opaque = opaque;
-	vmbus_revoke(&netvsp->device);
+	if (netvsp->retiring)
+		reactor_timer_cancel(netvsp->reactor, &netvsp->retire);
+	if (!netvsp->device.revoking)
+		vmbus_revoke(&netvsp->device);
 }

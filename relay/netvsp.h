@@ -50,6 +50,13 @@ int netvsp_create(struct vmbus_server *server,
 void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 		    void *opaque);
 
+/* The same, for a guest that runs and knows of it: its link is down first, and
+ * it has NETVSP_RETIRE_NS to stop sending. The server's reactor. It may still be
+ * destroyed at once, until `done` runs. */
+#define NETVSP_RETIRE_NS 20000000000ull
+void netvsp_retire(struct netvsp *netvsp, void (*done)(void *opaque),
+		   void *opaque);
+
 /* How much the guest may send and receive, of all channels together: 10^6 bits
  * of frames a second, at most 100000; 0: as much as it can. What it sends above
  * that waits in its rings, what it would receive is dropped and counted. Holds

@@ -167,13 +167,14 @@ static struct nic_rss wanted_rss(const struct netvsp *netvsp, unsigned int nr)
 	return rss;
 }
 
-static void tell_link(struct netvsp *netvsp)
+void netvsp_look_at_link(struct netvsp *netvsp)
 {
 	struct netvsp_channel *primary = netvsp_channel(netvsp, 0);
 	struct nic_info info;
 
 	netvsp->nic->ops->info(netvsp->nic, &info);
-	atomic_store(&netvsp->link_up, info.link_up && !netvsp->lost);
+	atomic_store(&netvsp->link_up, info.link_up && !netvsp->lost &&
+					!netvsp->retiring);
 	pthread_mutex_lock(&netvsp->lock);
 	if (netvsp->want.open & 1)
 		reactor_post(primary->vmbus->reactor, &netvsp->attend_call);
@@ -217,7 +218,7 @@ static void set_lost(struct netvsp *netvsp, bool lost)
 {
 	netvsp->lost = lost;
 	atomic_store(&netvsp->unplugged, lost);
-	tell_link(netvsp);
+	netvsp_look_at_link(netvsp);
 }
 
 static void started(void *client, int result, struct nic_queue *const *queues)
@@ -367,7 +368,7 @@ static void nic_event(struct nic *nic, enum nic_event event)
 		set_lost(netvsp, event == NIC_LOST);
 		netvsp_changed(netvsp);
 	} else {
-		tell_link(netvsp);
+		netvsp_look_at_link(netvsp);
 	}
 }
 

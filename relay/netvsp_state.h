@@ -260,7 +260,10 @@ struct netvsp {
 	struct nic_rss rss;	/* as the backend has it */
 	unsigned int filter;
 	bool lost; /* until the backend says otherwise */
-	bool freeing;
+	bool freeing, retiring;
+	/* Of one that retires: netvsp_retire.c. */
+	struct reactor_timer retire;
+	uint64_t retire_until, quiet_since, retire_frames;
 	_Atomic unsigned int awaited; /* queues of this phase */
 	struct reactor_call reconcile_call, phase_call, free_call;
 	struct reactor_timer retry;
@@ -292,6 +295,8 @@ void netvsp_idle(struct netvsp_channel *ch);
 
 /* netvsp_nic.c */
 void netvsp_nic_init(struct netvsp *netvsp);
+/* The link may be another, as the client is to see it. The server's reactor. */
+void netvsp_look_at_link(struct netvsp *netvsp);
 /* Something of `want` is another thing. Any thread, without the lock. */
 void netvsp_changed(struct netvsp *netvsp);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: test/vmm/nic_device.c test/unit/reactor_inline.c paravisor/log.c */
+/* SOURCES: test/vmm/nic_device.c paravisor/log.c */
 /*
  * What becomes of a NIC of the host's that is plugged in and unplugged. The
  * adapter and its back-end are stand-ins: the client lets go when told to.
@@ -16,7 +16,6 @@
 
 #include "relay/netvsp.h"
 #include "test/vmm/net_nic.h"
-#include "test/unit/reactor_inline.h"
 #include "test/vmm/nic_device.h"
 
 /* ---- the back-end ---- */
@@ -24,25 +23,10 @@
 static struct net_nic_config nic_config;
 static unsigned int nics; /* that are open */
 
-static bool runs, link_up;
-static uint64_t sent = 2;
-
-bool net_nic_runs(const struct nic *nic)
-{
-	(void)nic;
-	return runs;
-}
-
-void net_nic_link(struct nic *nic, bool up)
-{
-	(void)nic;
-	link_up = up;
-}
-
 static void get_stats(struct nic *nic, struct nic_stats *stats)
 {
 	(void)nic;
-	*stats = (struct nic_stats){ .rx_bytes = 1, .tx_frames = sent };
+	*stats = (struct nic_stats){ .rx_bytes = 1, .tx_frames = 2 };
 }
 
 static void close_nic(struct nic *nic)
@@ -65,6 +49,7 @@ struct nic *net_nic_open(const struct net_nic_config *config)
 
 static struct netvsp_config adapter_config;
 static unsigned int adapters; /* that are offered */
+static bool retired;
 static int create_error;
 static bool client_holds;
 static void (*let_go)(void *opaque);
@@ -87,17 +72,24 @@ void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),
 {
 	assert_ptr_equal(netvsp, &adapter_config);
 	adapters--;
-	if (client_holds) {
-		let_go = done;
-		let_go_opaque = opaque;
-	} else {
-		done(opaque);
-	}
+	retired = false;
+	done(opaque);
+}
+
+/* Until the client lets go; or it is destroyed before that. */
+void netvsp_retire(struct netvsp *netvsp, void (*done)(void *opaque),
+		   void *opaque)
+{
+	assert_ptr_equal(netvsp, &adapter_config);
+	assert_false(retired);
+	retired = true;
+	let_go = done;
+	let_go_opaque = opaque;
+	if (!client_holds)
+		netvsp_destroy(netvsp, done, opaque);
 }
 
 /* ---- tests ---- */
-
-static struct reactor *loop;
 
 static struct nic_device *created(unsigned int vps)
 {
@@ -107,7 +99,6 @@ static struct nic_device *created(unsigned int vps)
 		.mac = { 0, 1, 2, 3, 4, 5 },
 		.vps = vps,
 		.server = (struct vmbus_server *)&adapters,
-		.loop = loop,
 	};
 	struct nic_device *nd = NULL;
 
@@ -152,12 +143,11 @@ static void unplugged_and_plugged_in(void **state)
 	assert_string_equal(nic_device_plug(nd), "device: it is plugged in");
 	client_holds = true;
 	assert_null(nic_device_unplug(nd));
-	assert_int_equal(adapters, 0);
 	assert_string_equal(nic_device_unplug(nd),
 			    "device: it is being unplugged");
 	assert_string_equal(nic_device_plug(nd),
 			    "device: the guest has not let go of it yet");
-	let_go(let_go_opaque);
+	netvsp_destroy((struct netvsp *)&adapter_config, let_go, let_go_opaque);
 	client_holds = false;
 	assert_string_equal(nic_device_unplug(nd), "device: it is unplugged");
 	create_error = -ENOMEM;
@@ -171,58 +161,18 @@ static void unplugged_and_plugged_in(void **state)
 	gone(nd);
 }
 
-static void pass(unsigned int tenths)
+/* The end of vmm comes in between. */
+static void destroyed_while_it_leaves(void **state)
 {
-	while (tenths--)
-		reactor_inline_advance(100000000);
-}
-
-/* The cable goes first, and the adapter when no frame came for a while. */
-static void a_busy_one_is_quiet_first(void **state)
-{
-	struct nic_device *nd;
+	struct nic_device *nd = created(2);
 
 	(void)state;
-	loop = reactor_inline_create();
-	runs = link_up = true;
-	nd = created(2);
+	client_holds = true;
 	assert_null(nic_device_unplug(nd));
-	assert_false(link_up);
-	assert_string_equal(nic_device_unplug(nd),
-			    "device: it is being unplugged");
-	pass(20);
-	sent++;
-	pass(20);
-	assert_int_equal(adapters, 1);
-	pass(20);
-	assert_int_equal(adapters, 0);
-	assert_null(nic_device_plug(nd));
-	assert_true(link_up);
-	/* One that never is has its time; a driver that goes ends it. */
-	assert_null(nic_device_unplug(nd));
-	for (unsigned int i = 0; i < 19; i++) {
-		sent++;
-		pass(10);
-		assert_int_equal(adapters, 1);
-	}
-	pass(20);
-	assert_int_equal(adapters, 0);
-	assert_null(nic_device_plug(nd));
-	assert_null(nic_device_unplug(nd));
-	runs = false;
-	pass(2);
-	assert_int_equal(adapters, 0);
-	/* The end of vmm comes in between. */
-	runs = true;
-	assert_null(nic_device_plug(nd));
-	assert_null(nic_device_unplug(nd));
-	assert_int_equal(adapters, 1);
-	pass(10);
+	assert_true(retired);
 	gone(nd);
-	runs = false;
-	sent = 2;
-	reactor_inline_destroy(loop);
-	loop = NULL;
+	assert_false(retired);
+	client_holds = false;
 }
 
 static void one_that_cannot_be(void **state)
@@ -259,7 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(queues_are_a_power_of_two),
 		cmocka_unit_test(unplugged_and_plugged_in),
-		cmocka_unit_test(a_busy_one_is_quiet_first),
+		cmocka_unit_test(destroyed_while_it_leaves),
 		cmocka_unit_test(one_that_cannot_be),
 		cmocka_unit_test(counters),
 	};

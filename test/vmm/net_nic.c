@@ -67,7 +67,6 @@ struct net_nic {
 	enum state state;
 	struct nic_start start; /* of the client */
 	unsigned int filter;
-	bool link_down;
 	struct nic_queue *queue[NIC_MAX_QUEUES];
 	struct reactor_call tell, turn;
 	uint8_t frame[NET_MAX_FRAME]; /* a tagged one, without its tag */
@@ -433,21 +432,9 @@ static void info(struct nic *nic, struct nic_info *info)
 		.rx_can = CHECKSUMS4 | CHECKSUMS6 | NIC_VLAN | NIC_HASH,
 		.max_lso = 65536,
 		.link_bps = LINK_BPS,
-		.link_up = !n->link_down,
+		.link_up = true,
 	};
 	memcpy(info->mac, n->config.mac, sizeof(info->mac));
-}
-
-bool net_nic_runs(const struct nic *nic)
-{
-	return ((const struct net_nic *)nic)->state != STOPPED;
-}
-
-void net_nic_link(struct nic *nic, bool up)
-{
-	of(nic)->link_down = !up;
-	if (nic->event)
-		nic->event(nic, NIC_LINK);
 }
 
 static void stats(struct nic *nic, struct nic_stats *out)

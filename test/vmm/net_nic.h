@@ -23,9 +23,4 @@ struct net_nic_config {
 /* NULL: out of memory. The loop's thread, or before it runs. */
 struct nic *net_nic_open(const struct net_nic_config *config);
 
-/* Is a client's driver at work with it? The loop's thread, as all below. */
-bool net_nic_runs(const struct nic *nic);
-/* The cable is in, or out; its client is told. */
-void net_nic_link(struct nic *nic, bool up);
-
 #endif

@@ -5,20 +5,14 @@
  * Owns a back-end as a NIC (net_nic.c), which stays, and the adapter in front of
  * it (relay/netvsp.c):
  *
- *	offered --unplug--> quiet --taken back--> leaving --the client let go-->
- *	   ^                                            unplugged
- *	   +-------------------- plug --------------------'
+ *	offered --unplug--> leaving --the client let go--> unplugged
+ *	   ^                                                  |
+ *	   +----------------------- plug ---------------------+
  *
  * Plugged in again it is another adapter of the same instance and address.
- *
- * Linux waits without end for frames that it sent to be completed, and nobody
- * completes them when their channel is taken back. So the cable is pulled first:
- * the client has QUIET_NS without a frame, MOST_NS at most, to be done, unless
- * its driver is not at work.
  */
 #include <errno.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 
 #include <pv/log.h>
@@ -27,18 +21,11 @@
 #include "nic_device.h"
 #include "relay/netvsp.h"
 
-#define LOOK_NS 100000000ull
-#define QUIET_NS 3000000000ull
-#define MOST_NS 20000000000ull
-
 struct nic_device {
 	struct nic_device_config config;
 	struct nic *nic;
 	struct netvsp *netvsp; /* NULL: not offered */
 	bool leaving;	       /* the client has not let go of it yet */
-	bool quiet;	       /* leaving, and not taken back yet */
-	struct reactor_timer look;
-	uint64_t frames, quiet_since, most;
 	uint16_t queues;
 };
 
@@ -105,50 +92,14 @@ static void revoked(void *opaque)
 	nd->leaving = false;
 }
 
-static uint64_t frames_of(struct nic_device *nd)
-{
-	struct nic_stats stats;
-
-	nd->nic->ops->stats(nd->nic, &stats);
-	return stats.tx_frames + stats.tx_failed;
-}
-
-static void take_back(struct nic_device *nd)
-{
-	nd->quiet = false;
-	netvsp_destroy(nd->netvsp, revoked, nd);
-}
-
-static void look(struct reactor_timer *timer)
-{
-	struct nic_device *nd = (struct nic_device *)
-		((char *)timer - offsetof(struct nic_device, look));
-	uint64_t now = reactor_now(), frames = frames_of(nd);
-
-	if (frames != nd->frames) {
-		nd->frames = frames;
-		nd->quiet_since = now;
-	}
-	if (net_nic_runs(nd->nic) && now < nd->most &&
-	    now - nd->quiet_since < QUIET_NS)
-		reactor_timer_arm(nd->config.loop, timer, now + LOOK_NS);
-	else
-		take_back(nd);
-}
-
 const char *nic_device_unplug(struct nic_device *nd)
 {
 	if (nd->leaving)
 		return "device: it is being unplugged";
 	if (!nd->netvsp)
 		return "device: it is unplugged";
-	nd->leaving = nd->quiet = true;
-	nd->look.fn = look;
-	nd->quiet_since = reactor_now();
-	nd->most = nd->quiet_since + MOST_NS;
-	nd->frames = frames_of(nd);
-	net_nic_link(nd->nic, false);
-	look(&nd->look);
+	nd->leaving = true;
+	netvsp_retire(nd->netvsp, revoked, nd);
 	return NULL;
 }
 
@@ -158,7 +109,6 @@ const char *nic_device_plug(struct nic_device *nd)
 		return "device: the guest has not let go of it yet";
 	if (nd->netvsp)
 		return "device: it is plugged in";
-	net_nic_link(nd->nic, true);
 	return offer(nd) ? "device: cannot be offered" : NULL;
 }
 
@@ -166,10 +116,7 @@ void nic_device_destroy(struct nic_device *nd)
 {
 	if (!nd)
 		return;
-	if (nd->quiet)
-		reactor_timer_cancel(nd->config.loop, &nd->look);
-	/* One that was taken back has left with its last channel. */
-	if (nd->netvsp && (!nd->leaving || nd->quiet))
+	if (nd->netvsp)
 		netvsp_destroy(nd->netvsp, revoked, nd);
 	pv_bug(nd->netvsp != NULL, nd->leaving, false);
 	nd->nic->ops->close(nd->nic);
