@@ -213,6 +213,10 @@ def mana():
     yield "bare", (b"\1" + post([(0, 500, 1), (0, 500, 0)]) + got(1, 0, 800) +
                    run + post([(0, 500, 1)]) + got(1, 0, 501) + run)
     yield "round", b"\0" + buffers + got(2, 0, 60, 60) + run + got(1, 0, 60) + run
+    # Where rings have come far: a credit is due, laps and 32 bits wrap.
+    for name, how in (("lap", 0x0f), ("untold", 0x1f), ("wrap", 0x2f)):
+        yield name, bytes((how,)) + (send(one) * 2 + post([(0, 900, 0)]) * 2 +
+                                     got(1, 0, 60) + sent() + event + run) * 6
 
 
 # --- The host's bus: test/fuzz/host_bus.c ---
