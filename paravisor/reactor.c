@@ -219,14 +219,52 @@ void reactor_post(struct reactor *r, struct reactor_call *call)
 		reactor_wake(r);
 }
 
+/* A call that another thread waits for. Passes are read behind the posting: a
+ * thread that is delayed in between must not look like a reactor that is. */
+struct asked {
+	struct reactor *reactor;
+	void (*fn)(void *arg);
+	void *arg;
+	uint64_t at;
+	_Atomic uint64_t passes; /* when it was posted; 0: just now */
+};
+
+static void asked_posted(void *arg)
+{
+	struct asked *a = arg;
+
+	atomic_store(&a->passes, atomic_load_explicit(
+		&a->reactor->counters.passes, memory_order_relaxed));
+}
+
+static void run_asked(void *arg)
+{
+	struct asked *a = arg;
+	struct reactor_counters *c = &a->reactor->counters;
+	uint64_t posted = atomic_load(&a->passes), begun = reactor_now(), end;
+
+	c->asked++;
+	if (posted && c->passes - posted > 1)
+		c->asked_late++;
+	a->fn(a->arg);
+	end = reactor_now();
+	if (end - a->at > c->asked_longest_ns)
+		c->asked_longest_ns = end - a->at;
+	if (end - begun > c->asked_held_ns)
+		c->asked_held_ns = end - begun;
+}
+
 void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
 {
+	struct asked asked = { .reactor = r, .fn = fn, .arg = arg };
+
 	if (reactor_is_current(r)) {
 		fn(arg);
 		return;
 	}
 	pv_bug(current, current->vp, r->vp); /* two could wait for each other */
-	reactor_calls_wait(r, fn, arg);
+	asked.at = reactor_now();
+	reactor_calls_wait(r, run_asked, &asked, asked_posted);
 }
 
 /* Timers. */
@@ -385,7 +423,9 @@ bool reactor_pass(struct reactor *r)
 	unsigned int done = 0, rounds = 0, ran;
 	bool refused = false;
 
-	r->counters.passes++;
+	/* Read by others, written here alone: no locked instruction. */
+	atomic_store_explicit(&r->counters.passes, r->counters.passes + 1,
+			      memory_order_relaxed);
 	for (;;) {
 		ran = reactor_calls_run(&r->calls);
 		r->counters.calls += ran;
@@ -486,4 +526,8 @@ void reactor_describe(void *reactor, struct inspect *out)
 	inspect_u64(out, "waits", r->counters.waits);
 	inspect_u64(out, "wakes", atomic_load(&r->counters.wakes));
 	inspect_u64(out, "registered_buffers", r->ring.nr_buffers);
+	inspect_u64(out, "asked", r->counters.asked);
+	inspect_u64(out, "asked_late", r->counters.asked_late);
+	inspect_u64(out, "asked_longest_ns", r->counters.asked_longest_ns);
+	inspect_u64(out, "asked_held_ns", r->counters.asked_held_ns);
 }

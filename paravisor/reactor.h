@@ -27,7 +27,7 @@
 /* Counts since reactor_create(). All but `wakes` are written by the reactor's
  * thread only; others read them as they are. */
 struct reactor_counters {
-	uint64_t passes;      /* calls of reactor_pass() */
+	_Atomic uint64_t passes; /* calls of reactor_pass() */
 	uint64_t enters;      /* io_uring_enter system calls */
 	uint64_t sqes, cqes;  /* entries submitted, entries reaped */
 	uint64_t calls;	      /* posted calls run */
@@ -35,6 +35,10 @@ struct reactor_counters {
 	uint64_t over_budget; /* passes that left work for the next one */
 	uint64_t waits;	      /* system calls while nothing was to do */
 	_Atomic uint64_t wakes; /* system calls of others that woke it */
+	/* Calls that a thread waits for, reactor_run(): how many; how many of
+	 * them the pass that was under way and the next one did not run; the
+	 * longest from the question to its end; the longest they held us. */
+	uint64_t asked, asked_late, asked_longest_ns, asked_held_ns;
 };
 
 /*

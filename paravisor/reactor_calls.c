@@ -74,7 +74,8 @@ static void run_waited(struct reactor_call *call)
 	pthread_mutex_unlock(&waited->lock);
 }
 
-void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg)
+void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg,
+			void (*posted)(void *arg))
 {
 	struct waited_call waited = {
 		.call = { .fn = run_waited },
@@ -85,6 +86,8 @@ void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg)
 	pthread_mutex_init(&waited.lock, NULL);
 	pthread_cond_init(&waited.done_changed, NULL);
 	reactor_post(r, &waited.call);
+	if (posted)
+		posted(arg);
 	pthread_mutex_lock(&waited.lock);
 	while (!waited.done)
 		pthread_cond_wait(&waited.done_changed, &waited.lock);

@@ -20,7 +20,9 @@ bool reactor_calls_push(struct reactor_calls *calls, struct reactor_call *call);
  * reactor's thread. */
 unsigned int reactor_calls_run(struct reactor_calls *calls);
 
-/* reactor_run() on a thread that is not the reactor's: posts and waits. */
-void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg);
+/* reactor_run() on a thread that is not the reactor's: posts and waits.
+ * `posted` (may be NULL) is called with `arg` in between, on the same thread. */
+void reactor_calls_wait(struct reactor *r, void (*fn)(void *arg), void *arg,
+			void (*posted)(void *arg));
 
 #endif

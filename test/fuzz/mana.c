@@ -3,9 +3,10 @@
  * What a MANA device says: completions, in any order and of any content, while
  * a client sends and posts.
  *
- * Input: a filter, then steps: frames of ranges, buffers, completions as the
- * device would write them (the lap is right unless the step says otherwise),
- * events, rounds of the reactor.
+ * Input: a filter and how far the rings have come (a lap, just before numbers
+ * of 32 bits wrap, just before completions are due to be told), then steps:
+ * frames of ranges, buffers, completions as the device would write them (the
+ * lap is right unless the step says otherwise), events, rounds of the reactor.
  *
  * Every frame and buffer is answered at most once, in order; no frame is
  * longer than its buffer; a queue breaks once and is silent then; doorbells
@@ -28,6 +29,9 @@
 #define TX_KEY 2u
 #define RX_KEY 3u
 #define RX_PIECE 2048u
+#define MAX_STEPS 48
+#define WRAP_AT 0xfffffe00u /* bytes, and frames, before 32 bits are full */
+#define UNTOLD (CQ * 4 - 1) /* completions; with one more they are told */
 
 static _Alignas(64) struct {
 	uint8_t page[MANA_DOORBELL_PAGE];
@@ -107,11 +111,31 @@ static void events(struct nic_queue *queue)
 		queue_event(queue, false);
 }
 
-static void begin(void)
+/* A ring whose next entry is the first of this lap, `untold` behind. */
+static uint32_t begin_cq(struct mana_cq *cq, struct mana_cqe *ring, uint32_t id,
+			 uint32_t lap, uint32_t untold)
 {
+	memset(ring, 0, CQ * sizeof(*ring));
+	for (unsigned int i = 0; i < CQ; i++)
+		ring[i].info = cpu_to_le32(((lap - 1) & 7)
+					   << MANA_CQE_OWNER_SHIFT);
+	mana_cq_init(cq, ring, CQ, id);
+	cq->head = lap * CQ;
+	cq->credited = cq->head - untold;
+	return cq->head;
+}
+
+static void begin(unsigned int how)
+{
+	uint32_t lap = 1 + (how >> 1 & 7);
+	uint32_t untold = how & 0x10 && lap > 4 ? UNTOLD : 0;
+	uint32_t at = how & 0x20 ? WRAP_AT : 0;
+
 	memset(&q, 0, sizeof(q));
-	memset(mem.tx_cq, 0, sizeof(mem.tx_cq));
-	memset(mem.rx_cq, 0, sizeof(mem.rx_cq));
+	memset(mem.page + MANA_DOORBELL_SQ, 0, 8);
+	memset(mem.page + MANA_DOORBELL_RQ, 0, 8);
+	memset(mem.page + MANA_DOORBELL_CQ, 0, 8);
+	filter = how & 1;
 	q.reactor = &reactor;
 	q.ops = &ops;
 	q.memory = &memory;
@@ -119,12 +143,14 @@ static void begin(void)
 	q.filter = &filter;
 	q.doorbells.page = mem.page;
 	q.sq = (struct mana_wq){ .ring = mem.sq, .size = sizeof(mem.sq),
-				 .id = 100 };
+				 .id = 100, .head = at, .tail = at };
 	q.rq = (struct mana_wq){ .ring = mem.rq, .size = sizeof(mem.rq),
-				 .id = 101 };
-	mana_cq_init(&q.tx_cq, mem.tx_cq, CQ, 5);
-	mana_cq_init(&q.rx_cq, mem.rx_cq, CQ, 6);
-	tx_tail = rx_tail = CQ;
+				 .id = 101, .head = at, .tail = at };
+	tx_tail = begin_cq(&q.tx_cq, mem.tx_cq, 5, lap, untold);
+	rx_tail = begin_cq(&q.rx_cq, mem.rx_cq, 6, lap, untold);
+	if (at)
+		q.tx_head = q.tx_tail = q.rx_head = q.rx_tail = q.rx_rung =
+			0xfffffffc;
 	q.receives = true;
 	q.rx_depth = q.tx_depth = DEPTH;
 	q.tx = tx_slots;
@@ -210,6 +236,33 @@ static void check_entries(const struct mana_wq *wq, uint32_t from)
 	}
 }
 
+/* What the device was told last. */
+static void check_doorbells(void)
+{
+	uint64_t sq, rq, cq;
+	const struct mana_cq *told;
+
+	memcpy(&sq, mem.page + MANA_DOORBELL_SQ, 8);
+	memcpy(&rq, mem.page + MANA_DOORBELL_RQ, 8);
+	memcpy(&cq, mem.page + MANA_DOORBELL_CQ, 8);
+	fuzz_expect(!sq || ((uint32_t)sq == 100 && q.sq.head -
+			    (uint32_t)(sq >> 32) <= q.sq.size), sq, q.sq.head);
+	fuzz_expect(!rq || ((uint32_t)rq == 101 && q.rq.head -
+			    (uint32_t)(rq >> 32) <= q.rq.size), rq, q.rq.head);
+	told = (cq & MANA_ID_MASK) == 5 ? &q.tx_cq : &q.rx_cq;
+	fuzz_expect(!cq || ((cq & MANA_ID_MASK) == told->id &&
+			    (cq >> 32 & 0x7fffffff) ==
+			    told->credited % (CQ * MANA_CQE_LAPS)), cq,
+		    told->credited);
+}
+
+/* Eight laps ahead of what it was told the device stops: it never is. */
+static void check_credit(const struct mana_cq *cq)
+{
+	fuzz_expect(broken || cq->head - cq->credited < CQ * 4, cq->head,
+		    cq->credited);
+}
+
 static void step_send(struct fuzz_input *in)
 {
 	static struct gpa_range r[64];
@@ -221,12 +274,17 @@ static void step_send(struct fuzz_input *in)
 		.l4_offset = (uint16_t)fuzz_number(in, 1),
 		.header_len = (uint16_t)fuzz_number(in, 1), .ranges = r,
 	};
-	uint32_t head = q.sq.head;
+	uint32_t head = q.sq.head, told;
 
+	/* Long ones now and then: most of them are copied. */
 	for (unsigned int i = 0; i < frame.nr_ranges; i++)
-		r[i] = range(in, 4096);
+		r[i] = range(in, word & 0x8000 ? 4096 : 256);
 	next_tx += queue_tx(&q, &frame, 1);
 	check_entries(&q.sq, head);
+	/* Entries are told at once. */
+	memcpy(&told, mem.page + MANA_DOORBELL_SQ + 4, sizeof(told));
+	fuzz_expect(q.sq.head == head || broken || told == q.sq.head, told,
+		    q.sq.head);
 }
 
 static void step_post(struct fuzz_input *in)
@@ -268,9 +326,8 @@ static void step_complete(struct fuzz_input *in, bool tx, bool wrong_lap)
 
 void fuzz_one(struct fuzz_input *in)
 {
-	begin();
-	filter = (unsigned int)fuzz_number(in, 1) & 1;
-	while (in->left) {
+	begin((unsigned int)fuzz_number(in, 1));
+	for (unsigned int i = 0; in->left && i < MAX_STEPS; i++) {
 		uint8_t op = (uint8_t)fuzz_number(in, 1);
 
 		switch (op & 7) {
@@ -297,8 +354,11 @@ void fuzz_one(struct fuzz_input *in)
 			break;
 		case 7:
 			reactor_fifo_drain();
+			check_credit(&q.tx_cq);
+			check_credit(&q.rx_cq);
 			break;
 		}
+		check_doorbells();
 	}
 	reactor_fifo_drain();
 	queue_detach(&q);

@@ -213,6 +213,42 @@ def mana():
     yield "bare", (b"\1" + post([(0, 500, 1), (0, 500, 0)]) + got(1, 0, 800) +
                    run + post([(0, 500, 1)]) + got(1, 0, 501) + run)
     yield "round", b"\0" + buffers + got(2, 0, 60, 60) + run + got(1, 0, 60) + run
+    # Where rings have come far: a credit is due, laps and 32 bits wrap.
+    for name, how in (("lap", 0x0f), ("untold", 0x1f), ("wrap", 0x2f)):
+        yield name, bytes((how,)) + (send(one) * 2 + post([(0, 900, 0)]) * 2 +
+                                     got(1, 0, 60) + sent() + event + run) * 6
+
+
+# --- MANA's objects and links: outcomes of calls, test/fuzz/mana_verbs.c ---
+
+def mana_verbs():
+    start = bytes(15)  # the kind, a port, and what opening asks for
+    create = bytes((0, 0x0e, 1)) + bytes(4 * 12 + 24)
+    events = bytes((1,)) + b"\x80\x81\x80\0" + bytes((5,)) + b"\x81\2"
+    gone = b"\2\1\0\0\1\0\3"
+    yield "life", start + b"\3" + create + events + gone + b"\3" + bytes(60)
+    yield "again", start + (create + b"\0" + bytes(60)) * 2
+    for at in range(2, 40, 3):
+        yield "open%d" % at, bytes(at) + b"\2" + bytes(90)
+    for at in range(4, 130, 9):
+        yield "create%d" % at, start + create[:at] + b"\x9a\xff\xff\xff" + (
+            create[at + 1:]) + bytes(40)
+    # One queue; what is told of each of its rings can not be, one after another.
+    for at, undone in ((7, 5), (8, 5), (9, 5), (12, 7), (13, 7)):
+        yield "odd%d" % at, start + b"".join(
+            bytes(3 + at) + odd + bytes(undone) for odd in (
+                b"\1", b"\2", b"\4", b"\x08", b"\x10", b"\x20",
+                b"\xc0\xff\xff\xff\1", b"\x80\0\0\0\1")) + bytes(80)
+    link = struct.pack("<HHB3x", 5, 33, 1) + struct.pack("<HHI", 8, 51, 9000)
+    error = struct.pack("<IHHIIi", 36, 2, 0, 0, 0, -19) + bytes(16)
+    late = b"\4" + struct.pack("<H", 32) + struct.pack("<IHHII16x", 32, 3, 0, 0, 0)
+    yield "query", b"\3\0\0" + late + b"\0" + struct.pack("<H", 32 + 64) + (
+        link + struct.pack("<HH44x", 48, 77))
+    yield "query_error", b"\3\0\0\4" + struct.pack("<H", 36) + error
+    for name, tail in (("parse", link), ("parse_bad", link[:-2])):
+        yield name, b"\1" + struct.pack(
+            "<IHHIIBxHiII", 32 + len(link), 16, 0, 1, 0, 0, 1, 17, 0, 0) + tail + (
+                bytes(40))
 
 
 # --- The host's bus: test/fuzz/host_bus.c ---

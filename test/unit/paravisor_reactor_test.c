@@ -161,6 +161,63 @@ static void a_pass_is_bounded(void **state)
 	assert_true(poll_file_is_readable(1000));
 }
 
+static void take_time(void *arg)
+{
+	usleep(*(unsigned int *)arg);
+}
+
+static void *ask(void *arg)
+{
+	reactor_run(r, take_time, arg);
+	return NULL;
+}
+
+/* A thread asks; passes begin after so many microseconds. */
+static void ask_once(unsigned int *us, unsigned int after)
+{
+	uint64_t before = reactor_counters(r)->asked;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, ask, us), 0);
+	usleep(after);
+	while (reactor_counters(r)->asked == before)
+		reactor_pass(r);
+	pthread_join(thread, NULL);
+}
+
+/* Comes before what is asked, in the same batch, and makes that late. */
+static void pass_inside(struct reactor_call *call)
+{
+	(void)call;
+	for (int i = 0; i < 3; i++)
+		reactor_pass(r);
+}
+
+/* What threads wait for is counted: how long that took, and whether it was not
+ * in the pass that followed. Our own are plain calls. */
+static void what_is_asked_is_counted(void **state)
+{
+	const struct reactor_counters *c = reactor_counters(r);
+	struct reactor_call nested = { .fn = pass_inside };
+	unsigned int us = 3000;
+
+	(void)state;
+	reactor_run(r, take_time, &us);
+	assert_int_equal(c->asked, 0);
+	reactor_pass(r);
+	ask_once(&us, 0);
+	assert_int_equal(c->asked, 1);
+	assert_int_equal(c->asked_late, 0);
+	assert_true(c->asked_held_ns >= 3 * MS);
+	assert_true(c->asked_longest_ns >= c->asked_held_ns);
+	/* The thread may be too late itself to be one that waits. */
+	for (unsigned int i = 0; i < 50 && !c->asked_late; i++) {
+		reactor_post(r, &nested);
+		ask_once(&us, 10000 * i);
+	}
+	assert_int_equal(c->asked_late, 1);
+}
+
 #define POSTERS 4
 #define POSTS 20000
 
@@ -598,6 +655,7 @@ int main(void)
 		TEST(calls_run_in_order_and_once),
 		TEST(a_call_posted_in_a_pass_runs_in_it),
 		TEST(a_pass_is_bounded),
+		TEST(what_is_asked_is_counted),
 		TEST_CLOSED(posts_of_many_threads_all_arrive),
 		TEST_CLOSED(run_waits_for_the_reactor),
 		TEST(run_on_its_own_thread_is_a_call),

@@ -118,7 +118,7 @@ void reactor_run(struct reactor *loop, void (*fn)(void *arg), void *arg)
 	if (reactor_is_current(loop))
 		fn(arg);
 	else
-		reactor_calls_wait(loop, fn, arg);
+		reactor_calls_wait(loop, fn, arg, NULL);
 }
 
 /* Timers. */
