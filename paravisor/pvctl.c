@@ -215,6 +215,9 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_sample, false, false },
 	{ "violations", "", "what drivers did against the protocols",
 	  pvctl_do_violations, false, false },
+	{ "top", "[-d SECONDS] [-n ROUNDS]", "what VPs, disks and NICs do, per "
+	  "second; on a terminal again and again", pvctl_do_top, false,
+	  false },
 	{ "file", "[-f] PATH", "a file of VTL2; -f waits for more of a device",
 	  pvctl_do_file, true, false },
 	{ "pcap", "[-s BYTES] [-d SECONDS] FILE", "packets of VTL0's NICs, as "
