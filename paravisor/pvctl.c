@@ -238,6 +238,8 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_version, false, false },
 	{ "blackbox", "FILE [-n EXITS]", "what a VTL2 did that has ended, from "
 	  "vmm's --blackbox FILE", do_blackbox, false, true },
+	{ "report", "[-o FILE] INPUT", "a page of HTML, to stdout or FILE, of "
+	  "such a file or of a bench's JSON", pvctl_do_report, false, true },
 	{ "completion", "bash", "a script that completes this in a shell",
 	  do_completion, true, true },
 	{ "commands", "", NULL, do_commands, true, true },
