@@ -409,7 +409,8 @@ int pvctl_main(int argc, char **argv)
 	optind = 0;
 	status = command->run(&p, argc - first, argv + first);
 	pvctl_close(&p);
-	if (fflush(stdout) && !status)
+	errno = EIO; /* of what failed before */
+	if ((fflush(stdout) || ferror(stdout)) && !status)
 		status = pvctl_fail(&p, PVCTL_FAILED, "standard output: %s",
 				    strerror(errno));
 	return status;

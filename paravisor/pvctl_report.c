@@ -170,8 +170,8 @@ int pvctl_do_report(struct pvctl *p, int argc, char **argv)
 		status = make_page(p, argv[optind], bytes, size, &page);
 	if (!status && to)
 		status = write_file(p, to, &page);
-	else if (!status)
-		fwrite(page.text, 1, page.len, stdout);
+	else if (!status && fwrite(page.text, 1, page.len, stdout) != page.len)
+		status = cannot_write(p, "standard output");
 	free(bytes);
 	free(page.text);
 	if (!status && p->json) {

@@ -264,20 +264,19 @@ static void say_lost(const struct top *t, int status)
 
 static int run_rounds(struct top *t, struct top_reading reading[2])
 {
-	uint64_t shown = 0, next = now_ns();
 	unsigned int now = 0;
+	uint64_t shown = 0;
 	int status = read_all(t->p, &reading[now]);
 
 	if (!status && t->screen)
 		enter_screen();
 	while (!status && (!t->rounds || shown < t->rounds)) {
-		next += (uint64_t)(t->seconds * 1e9);
-		rest(t, next);
+		/* From the end of one to the beginning of the next: what is
+		 * late is not made up for by a shorter round. */
+		rest(t, now_ns() + (uint64_t)(t->seconds * 1e9));
 		t->p->quiet = t->screen;
 		status = read_all(t->p, &reading[!now]);
 		t->p->quiet = false;
-		if (now_ns() > next + 1000000000)
-			next = now_ns(); /* it took long: no catching up */
 		if (status && t->screen) {
 			say_lost(t, status);
 			status = PVCTL_OK;
