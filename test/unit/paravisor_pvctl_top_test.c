@@ -297,14 +297,14 @@ static void strangers(void **state)
 static void drawn(void **state)
 {
 	static const struct leaf first[] = {
-		{ "build/version", 0, "1.0\033[2J\"" },
+		{ "build/version", 0, "1.0\033[2J\"\177" },
 		{ "vp0/exits/port", 0, NULL },
 		{ "vmbus/channels/2/channel0/lun0/reads", 0, NULL },
 		{ "vmbus/channels/2/channel0/lun0/latency/ticks_per_ms",
 		  1000000, NULL },
 		{ NULL, 0, NULL },
 	}, second[] = {
-		{ "build/version", 0, "1.0\033[2J\"" },
+		{ "build/version", 0, "1.0\033[2J\"\177" },
 		{ "vp0/exits/port", 123456, NULL },
 		{ "vp0/exits/hypercall", 123455, NULL },
 		{ "vp0/exits/memory", 1, NULL },
@@ -330,7 +330,7 @@ static void drawn(void **state)
 	top_draw(&now, &rates, out);
 	top_draw_json(&now, &rates, out);
 	fclose(out);
-	assert_non_null(strstr(text, "paravisor 1.0.[2J., ? image"));
+	assert_non_null(strstr(text, "paravisor 1.0.[2J.., ? image"));
 	assert_non_null(strstr(text, "   0   246912         0     2025  "
 			       "[######      ]  50.0%  port 50%, "
 			       "hypercall 50%, memory 0%\n"));
