@@ -181,11 +181,13 @@ static void enter_screen(void)
 /* The block, cut to the window. Each paragraph's first line stands out. */
 static void show(const struct top *t)
 {
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
 	const char *line = t->block;
+	struct winsize size;
 	bool first = true;
 
-	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_row ||
+	    !size.ws_col)
+		size = (struct winsize){ .ws_row = 24, .ws_col = 80 };
 	fputs("\033[H", stdout);
 	for (int row = 0; row < size.ws_row && *line; row++) {
 		size_t len = strcspn(line, "\n");
