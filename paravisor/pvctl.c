@@ -215,6 +215,9 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_sample, false, false },
 	{ "violations", "", "what drivers did against the protocols",
 	  pvctl_do_violations, false, false },
+	{ "top", "[-d SECONDS] [-n ROUNDS]", "what VPs, disks and NICs do, per "
+	  "second; on a terminal again and again", pvctl_do_top, false,
+	  false },
 	{ "file", "[-f] PATH", "a file of VTL2; -f waits for more of a device",
 	  pvctl_do_file, true, false },
 	{ "pcap", "[-s BYTES] [-d SECONDS] FILE", "packets of VTL0's NICs, as "
@@ -235,6 +238,8 @@ static const struct pvctl_command commands[] = {
 	  pvctl_do_version, false, false },
 	{ "blackbox", "FILE [-n EXITS]", "what a VTL2 did that has ended, from "
 	  "vmm's --blackbox FILE", do_blackbox, false, true },
+	{ "report", "[-o FILE] INPUT", "a page of HTML, to stdout or FILE, of "
+	  "such a file or of a bench's JSON", pvctl_do_report, false, true },
 	{ "completion", "bash", "a script that completes this in a shell",
 	  do_completion, true, true },
 	{ "commands", "", NULL, do_commands, true, true },
@@ -404,7 +409,8 @@ int pvctl_main(int argc, char **argv)
 	optind = 0;
 	status = command->run(&p, argc - first, argv + first);
 	pvctl_close(&p);
-	if (fflush(stdout) && !status)
+	errno = EIO; /* of what failed before */
+	if ((fflush(stdout) || ferror(stdout)) && !status)
 		status = pvctl_fail(&p, PVCTL_FAILED, "standard output: %s",
 				    strerror(errno));
 	return status;

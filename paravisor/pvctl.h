@@ -115,6 +115,13 @@ bool pvctl_print_value(const struct pb_field *value, bool json);
 bool pvctl_node_text(const struct pb_field *node, const char *name, char *text,
 		     size_t size);
 
+/* Each value at and below a node: its path (`path' is the node's own), and a
+ * number or, if `text' is not NULL, a text, of 79 bytes at most. What was not
+ * asked for counts as a number, 0. False: it is no Node. */
+typedef void pvctl_leaf(void *opaque, const char *path, uint64_t value,
+			const char *text);
+bool pvctl_node_leaves(const struct pb_field *node, const char *path,
+		       pvctl_leaf *take, void *opaque);
 /* The name of a directory's first entry. */
 bool pvctl_node_first(const struct pb_field *node, char *name, size_t size);
 
@@ -125,6 +132,8 @@ int pvctl_do_log(struct pvctl *p, int argc, char **argv);
 int pvctl_do_trace(struct pvctl *p, int argc, char **argv);
 int pvctl_do_sample(struct pvctl *p, int argc, char **argv);
 int pvctl_do_violations(struct pvctl *p, int argc, char **argv);
+int pvctl_do_top(struct pvctl *p, int argc, char **argv);
+int pvctl_do_report(struct pvctl *p, int argc, char **argv);
 int pvctl_do_version(struct pvctl *p, int argc, char **argv);
 int pvctl_do_kmsg(struct pvctl *p, int argc, char **argv);
 int pvctl_do_file(struct pvctl *p, int argc, char **argv);

@@ -14,6 +14,7 @@
 #include "pvctl.h"
 
 #define MAX_LEVELS 64
+#define LEAF_PATH 256 /* longer ones are passed over */
 #define FLAG_HEX 1
 #define FLAG_BINARY 4
 
@@ -168,6 +169,73 @@ bool pvctl_print_node(const struct pb_field *node, unsigned int indent)
 			return false;
 	}
 	return !r.bad;
+}
+
+/* A value as it is: text is copied, and what does not fit is cut. */
+static bool take_value(const struct pb_field *of, uint64_t *number, char *text,
+		       size_t size, bool *is_text)
+{
+	struct pb_field value = member(of, 1), kind = member(&value, 1);
+	struct pb_field which = variant(&kind), content = member(&which, 1);
+
+	*number = content.value;
+	*is_text = which.number == STRING;
+	if (*is_text) {
+		content.len = content.len < size ? content.len : size - 1;
+		if (content.len)
+			memcpy(text, content.bytes, content.len);
+		text[content.len] = '\0';
+	}
+	return *is_text || which.number == UNSIGNED || which.number == BOOL;
+}
+
+static bool leaves(const struct pb_field *node, char *path, unsigned int level,
+		   pvctl_leaf *take, void *opaque)
+{
+	struct pb_field of = variant(node), entry;
+	size_t len = strlen(path);
+	struct pb_reader r;
+	char text[80];
+	uint64_t number = 0;
+	bool is_text = false;
+
+	if (of.number != DIRECTORY) {
+		if (of.number == UNEVALUATED ||
+		    (of.number == VALUE && take_value(&of, &number, text,
+						      sizeof(text), &is_text)))
+			take(opaque, path, number, is_text ? text : NULL);
+		return of.number == VALUE || of.number == UNEVALUATED ||
+		       of.number == FAILED;
+	}
+	if (level == MAX_LEVELS)
+		return false;
+	pb_read(&r, of.bytes, of.len);
+	while (pb_next(&r, &entry)) {
+		struct pb_field name = member(&entry, 1);
+		struct pb_field below = member(&entry, 2);
+		char *end = path + len;
+
+		if (len + name.len + 2 > LEAF_PATH)
+			continue;
+		if (len)
+			*end++ = '/';
+		if (name.len)
+			memcpy(end, name.bytes, name.len);
+		end[name.len] = '\0';
+		if (!leaves(&below, path, level + 1, take, opaque))
+			return false;
+		path[len] = '\0';
+	}
+	return !r.bad;
+}
+
+bool pvctl_node_leaves(const struct pb_field *node, const char *path,
+		       pvctl_leaf *take, void *opaque)
+{
+	char all[LEAF_PATH];
+
+	snprintf(all, sizeof(all), "%s", path);
+	return leaves(node, all, 0, take, opaque);
 }
 
 bool pvctl_node_text(const struct pb_field *node, const char *name, char *text,

@@ -109,6 +109,8 @@ static int acquire(struct storvsp_channel *ch)
 	if (ch->nr_requests > completions)
 		ch->nr_requests = completions;
 	ch->fresh = ch->nr_requests;
+	ch->opened_ticks = __builtin_ia32_rdtsc();
+	ch->opened_ns = reactor_now();
 	ch->requests = calloc(ch->nr_requests, sizeof(*ch->requests));
 	if (!ch->requests)
 		return -ENOMEM;
@@ -188,13 +190,42 @@ static void channel_close(struct vmbus_channel *vmbus)
 
 /* Inspect. */
 
-static void inspect_nexus(const struct storvsp_nexus *nexus,
+/* 0: it was opened too short a time ago to know. */
+static uint64_t ticks_per_ms(const struct storvsp_channel *ch)
+{
+	uint64_t ticks = __builtin_ia32_rdtsc() - ch->opened_ticks;
+	uint64_t ms = (reactor_now() - ch->opened_ns) / 1000000;
+
+	return ms ? ticks / ms : 0;
+}
+
+static void inspect_latency(const struct storvsp_channel *ch,
+			    const struct storvsp_nexus *nexus,
+			    struct inspect *out)
+{
+	char name[8];
+
+	inspect_u64(out, "ticks_per_ms", ticks_per_ms(ch));
+	for (unsigned int i = 0; i < STORVSP_LATENCIES; i++) {
+		if (!nexus->latency[i])
+			continue;
+		snprintf(name, sizeof(name), "%u", STORVSP_LATENCY_FIRST + i);
+		inspect_u64(out, name, nexus->latency[i]);
+	}
+}
+
+static void inspect_nexus(const struct storvsp_channel *ch,
+			  const struct storvsp_nexus *nexus,
 			  struct inspect *out)
 {
 	inspect_u64(out, "in_flight", nexus->running);
 	inspect_u64(out, "waits", nexus->waits);
 	inspect_u64(out, "full", nexus->full);
 	scsi_nexus_inspect(&nexus->scsi, out);
+	if (inspect_begin(out, "latency")) {
+		inspect_latency(ch, nexus, out);
+		inspect_end(out);
+	}
 }
 
 static void inspect_channel(const struct storvsp_channel *ch,
@@ -230,7 +261,7 @@ static void inspect_channel(const struct storvsp_channel *ch,
 		snprintf(name, sizeof(name), "lun%u", i);
 		if (!inspect_begin(out, name))
 			continue;
-		inspect_nexus(&ch->nexus[i], out);
+		inspect_nexus(ch, &ch->nexus[i], out);
 		inspect_end(out);
 	}
 }

@@ -24,11 +24,17 @@ enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 /* A request is young in the run that took it and so many after. */
 #define STORVSP_YOUNG_RUNS 16u
 
+/* How long commands took, from the ring to their answer, by powers of two of
+ * the TSC's ticks: 2^8 and less, to 2^39 and more (a minute and longer). */
+#define STORVSP_LATENCY_FIRST 8u
+#define STORVSP_LATENCIES 32u
+
 struct storvsp_request {
 	struct scsi_task task; /* first */
 	struct storvsp_channel *channel;
 	struct storvsp_request *next; /* free, or waiting */
 	uint32_t tick; /* when it began to run; 0: it does not */
+	uint64_t taken; /* when it came, in ticks of the TSC */
 	uint64_t transaction;
 	uint32_t reply_size;
 	uint32_t run; /* that took it */
@@ -72,6 +78,7 @@ struct storvsp_nexus {
 	unsigned int running; /* of those, at the disk */
 	struct storvsp_request *waiting, *last_waiting;
 	uint64_t waits, full;
+	uint64_t latency[STORVSP_LATENCIES];
 	uint8_t odd; /* STORVSP_SLOW and so on */
 	bool answered; /* something ended since it stalled */
 };
@@ -87,6 +94,7 @@ struct storvsp_channel {
 	bool ended; /* closing, and nothing is under way */
 	unsigned int depth; /* of a unit */
 	unsigned int nr_requests, in_flight;
+	uint64_t opened_ticks, opened_ns; /* what passes since is the rate */
 	/* See storvsp_share.c. */
 	uint32_t floor, shared, shared_used; /* requests */
 	unsigned int nr_waiting;
@@ -248,7 +256,12 @@ static inline void storvsp_ended(struct storvsp_channel *ch,
 				 struct storvsp_request *req)
 {
 	struct storvsp_nexus *nexus = (struct storvsp_nexus *)req->task.nexus;
+	uint64_t ticks = __builtin_ia32_rdtsc() - req->taken;
+	unsigned int power = 63u - (unsigned int)
+		__builtin_clzll(ticks >> STORVSP_LATENCY_FIRST | 1);
 
+	nexus->latency[power < STORVSP_LATENCIES ? power :
+					STORVSP_LATENCIES - 1]++;
 	req->tick = 0;
 	nexus->running--;
 	ch->shared_used -= nexus->tasks-- > ch->floor;

@@ -265,6 +265,7 @@ void storvsp_execute_srb(struct storvsp_request *req,
 	struct refusal no = { 0 };
 
 	ch->count.srbs++;
+	req->taken = __builtin_ia32_rdtsc();
 	if (packet->payload_size <
 	    sizeof(struct vstor_header) + VSTOR_SRB_MIN_SIZE) {
 		storvsp_record(ch, VSTOR_EXECUTE_SRB, 0, packet->payload_size,

@@ -146,6 +146,11 @@ build/check/pvctl.ok: test/check/pvctl paravisor/pvctl.schema.json \
 		paravisor/pvctl.1
 	$(call step,PVCTL,$^ && touch $@)
 
+build/check/report.ok: test/check/report build/host/pvctl \
+		test/fuzz/seeds_blackbox.py $(wildcard test/fuzz/corpus/blackbox/*)
+	$(call step,REPORT,$< build/host/pvctl test/fuzz/corpus/blackbox && \
+		touch $@)
+
 build/test/diag_pb2.py: paravisor/diag.proto | $(ready)
 	$(call step,PROTOC,protoc --python_out=$(@D) -I$(<D) $<)
 build/check/diag_protocol.ok: test/check/diag_protocol test/e2e/diag/client.py \
@@ -168,6 +173,7 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
 	build/check/rules.ok:/ build/check/paths.ok:/ build/check/waits.ok:/ \
 	build/check/control_schema.ok:/ build/check/pvctl.ok:/ \
+	build/check/report.ok:/ \
 	build/check/diag_protocol.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 

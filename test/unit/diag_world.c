@@ -174,6 +174,85 @@ static void describe_violations(void *object, struct inspect *out)
 		inspect_end(out);
 }
 
+/* From here on what counts goes on each time that it is looked at. */
+static void describe_busy_vp(void *object, struct inspect *out)
+{
+	static uint64_t asked;
+
+	(void)object;
+	if (inspect_begin(out, "exits")) {
+		inspect_u64(out, "port", 100 * ++asked);
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "exit_ns")) {
+		inspect_u64(out, "port", 100000 * asked);
+		inspect_end(out);
+	}
+}
+
+static void describe_partition(void *object, struct inspect *out)
+{
+	(void)object;
+	inspect_text(out, "state", "running");
+	inspect_u64(out, "vps", 2);
+}
+
+static void describe_disk(uint64_t asked, struct inspect *out)
+{
+	if (inspect_begin(out, "lun0")) {
+		if (inspect_begin(out, "nvme")) {
+			inspect_u64(out, "nsid", 1);
+			inspect_end(out);
+		}
+		inspect_end(out);
+	}
+	if (!inspect_begin(out, "channel0"))
+		return;
+	if (inspect_begin(out, "lun0")) {
+		inspect_u64(out, "reads", 10 * asked);
+		inspect_u64(out, "bytes_read", 40960 * asked);
+		inspect_u64(out, "in_flight", 3);
+		if (inspect_begin(out, "latency")) {
+			inspect_u64(out, "ticks_per_ms", 1024000);
+			inspect_u64(out, "14", 10 * asked);
+			inspect_end(out);
+		}
+		inspect_end(out);
+	}
+	inspect_end(out);
+}
+
+static void describe_nic(uint64_t asked, struct inspect *out)
+{
+	if (inspect_begin(out, "mana")) {
+		inspect_u64(out, "queues", 1);
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "channel0")) {
+		inspect_u64(out, "tx_frames", 1000 * asked);
+		inspect_end(out);
+	}
+}
+
+static void describe_vmbus(void *object, struct inspect *out)
+{
+	static uint64_t asked;
+
+	(void)object;
+	asked++;
+	if (!inspect_begin(out, "channels"))
+		return;
+	if (inspect_begin(out, "2")) {
+		describe_disk(asked, out);
+		inspect_end(out);
+	}
+	if (inspect_begin(out, "3")) {
+		describe_nic(asked, out);
+		inspect_end(out);
+	}
+	inspect_end(out);
+}
+
 static const char *take_sample(void *object, const char *value)
 {
 	(void)object;
@@ -186,6 +265,13 @@ static void register_tree(void)
 	static struct inspect_entry violations = {
 		"violations", describe_violations, NULL, NULL
 	};
+	static struct inspect_entry vp1 = { "vp1", describe_busy_vp, NULL,
+					    NULL };
+	static struct inspect_entry partition = {
+		"partition", describe_partition, NULL, NULL
+	};
+	static struct inspect_entry vmbus = { "vmbus", describe_vmbus, NULL,
+					      NULL };
 	static struct inspect_updater sample = { "vp0/sample", take_sample,
 						 NULL, NULL, false };
 	static bool registered;
@@ -195,6 +281,9 @@ static void register_tree(void)
 	registered = true;
 	inspect_register(&vp0);
 	inspect_register(&violations);
+	inspect_register(&vp1);
+	inspect_register(&partition);
+	inspect_register(&vmbus);
 	inspect_updater_register(&sample);
 	build_inspect_register("debug");
 	log_info("the tree is there");

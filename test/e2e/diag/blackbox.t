@@ -39,6 +39,9 @@ sys.exit("\n".join(e.message[:200] for e in
                    Validator(schema).iter_errors(box)) or None)' \
 		paravisor/pvctl_blackbox.schema.json "$box.json" ||
 		fail "the JSON is not what its schema says"
+	"$pvctl" report -o "$box.html" "$box" || fail "pvctl report: status $?"
+	says "$box.html" '>VP [01]: [0-9]{2,} exits<' 2
+	says "$box.html" '>OPENCHANNEL_RESULT<'
 	says "$said" '^Kernel: console' 1
 	says "$said" 'Linux version 7\.'
 	says "$said" 'info  partition: VTL0 runs on 2 VPs'
@@ -62,6 +65,7 @@ case_panic() {
 	box_read
 	says "$said" 'Kernel panic - not syncing: sysrq triggered crash'
 	says "$said" ' sysrq_handle_crash\+0x'
+	says "$box.html" '>Kernel panic - not syncing: sysrq triggered crash<'
 	jq -e '.first_signal == null and (.console |
 		contains("Kernel panic - not syncing: sysrq triggered crash"))' \
 		"$box.json" >/dev/null || fail "what it says of the end"
@@ -76,6 +80,7 @@ case_signal() {
 	vmm_end 4 60
 	box_read
 	says "$said" 'signal 11, code 0, address'
+	says "$box.html" '>The daemon: <code>SIGSEGV<'
 	says "$said" 'init: /bin/paravisor was killed by signal 11'
 	jq -e '.first_signal.signal == 11 and
 		(.first_signal.stack | length) == 64' "$box.json" >/dev/null ||

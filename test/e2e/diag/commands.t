@@ -16,6 +16,8 @@ both() {
 	must 0 '^total: ' -- violations
 	must 0 'reason: "(port|msr|hypercall|memory)"' -- trace 0 -n 50
 	must 0 '^running 0x' -- sample 0
+	must 0 '^paravisor .* VTL0 running, 1 VPs' -- top -n 1 -d 0.5
+	must 0 '"vps":\[\{"vp":0,"exits":' -- --json top -n 1 -d 0.5
 	must 2 'usage' -- sample 99999
 	must 2 'not a command' -- nothing
 	must 0 '"command":"version","result":\{"pvctl":' -- --json version
