@@ -32,20 +32,5 @@ case_all() {
 	trouble_end
 }
 
-case_lost() {
-	trouble_start
-	control mana-fault '{"fault":"vport-lost","vport":0}'
-	vports_say '.[0].degraded != "no" and .[1].degraded == "no"' 40
-	note "$(vports)"
-	beats_on eth1 3 20
-	beats_on disk 3 20
-	undisturbed
-	control mana-fault '{"fault":"none"}'
-	beats_on eth0 3 60
-	vports_say '.[0].degraded == "no"' 10
-	trouble_end
-}
-
-run_cases 'all: 33 faults of the MANA model, overcome one after the other' \
-	'lost: a vport that is lost is degraded by name, and comes back'
+run_cases 'all: 33 faults of the MANA model, overcome one after the other'
 sed 's/^/# /' "build/log/$area/all/times" 2>/dev/null || true
