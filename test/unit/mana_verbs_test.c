@@ -68,7 +68,7 @@ struct verbs_device_ops {
 void ibv_static_providers(void *unused, ...);
 const struct verbs_device_ops verbs_provider_mana, verbs_provider_none;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lock;
 static bool used[NUMBERS];	      /* by the device */
 static const struct cq *entry[NUMBERS]; /* of the kernel's table */
 static unsigned int refused, stolen;
@@ -438,6 +438,7 @@ static void queues_at_the_same_time(void **state)
 	pthread_t thread[VPORTS];
 
 	(void)state;
+	pthread_mutex_init(&lock, NULL);
 	for (uintptr_t i = 0; i < VPORTS; i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, vport,
 						(void *)i), 0);
