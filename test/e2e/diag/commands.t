@@ -67,7 +67,7 @@ debug() {
 	must 7 '^out' -- run -- sh -c 'echo out; exit 7'
 	must 1 'No such file' -- run -- /nothing
 	must 127 'applet not found' -- run -- nothing-of-that-name
-	must 124 'still runs' -- -t 2 run -- sleep 100
+	must 124 'still runs' -- -t $((2 * PACE)) run -- sleep 1000
 	must 0 '^Linux version' -- file /proc/version
 	must 1 'No such file' -- file /nowhere
 	# shellcheck disable=SC2016 # for the shell in VTL2
