@@ -309,6 +309,35 @@ static void nobody_listens(void **state)
 	close(fd);
 }
 
+/* The lab says how long its guests may take. */
+static int setup_slow(void **state)
+{
+	int ret;
+
+	setenv("VMM_VSOCK_ACCEPT", "5000", 1);
+	ret = setup(state);
+	unsetenv("VMM_VSOCK_ACCEPT");
+	return ret;
+}
+
+static void a_slow_guest_has_longer(void **state)
+{
+	struct vmbus_offer_channel offer;
+	int fd = dial();
+
+	(void)state;
+	say(fd, "CONNECT 7\n");
+	expect_offer(&offer);
+	reactor_inline_advance(5 * S - 1);
+	turn();
+	hear_nothing(fd);
+	reactor_inline_advance(1);
+	turn();
+	hear_end(fd);
+	expect_rescind(le32_to_cpu(offer.channel));
+	close(fd);
+}
+
 /* A guest that opens one after the other is not told that nobody listens; but
  * it is in the end, however many others it opens. */
 static void one_after_the_other(void **state)
@@ -623,6 +652,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(a_slow_guest_has_longer,
+						setup_slow, teardown),
 		cmocka_unit_test_setup_teardown(one_after_the_other, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(half_closed, setup, teardown),

@@ -6,7 +6,7 @@
  * Owns the client's descriptor and a VMBus device of its own:
  *
  *	offered --channel opened--> open --both said end of file--> lingering
- *	   | ACCEPT_NS               | the guest closes, an error      | LINGER_NS
+ *	   | accept_ns               | the guest closes, an error      | LINGER_NS
  *	   v                         v                                 v
  *	 ended <-----------------------------------------------------------
  *	   | device revoked
@@ -43,7 +43,6 @@
 
 LOG_MODULE("vsock");
 
-#define ACCEPT_NS 1700000000ull
 #define ACCEPT_MOST_NS 20000000000ull
 #define LINGER_NS 10000000000ull
 #define CHUNK 4096u
@@ -289,7 +288,7 @@ static void others_may_wait(struct vsock *vsock)
 		if (c->asked && !c->ch && !c->ended &&
 		    now - c->offered_at < ACCEPT_MOST_NS)
 			reactor_timer_arm(vsock->loop, &c->deadline,
-					  now + ACCEPT_NS);
+					  now + vsock->accept_ns);
 }
 
 static int channel_open(struct vmbus_device *dev, struct vmbus_channel *ch)
@@ -364,6 +363,6 @@ int vsock_connection_offer(struct vsock_connection *c,
 	}
 	c->offered_at = reactor_now();
 	reactor_timer_arm(c->vsock->loop, &c->deadline,
-			  c->offered_at + ACCEPT_NS);
+			  c->offered_at + c->vsock->accept_ns);
 	return 0;
 }

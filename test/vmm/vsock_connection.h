@@ -37,6 +37,7 @@ struct vsock_connection {
 struct vsock {
 	struct reactor *loop;
 	const char *path;
+	uint64_t accept_ns; /* the guest has for opening a channel */
 	struct vmbus_server *server;
 	struct loop_fd listener;
 	struct vsock_connection *connections;
