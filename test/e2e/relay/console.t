@@ -23,7 +23,7 @@ ticks() { grep -ac '^serial: tick' "$com1"; }
 last_tick() { sed -nE 's/^serial: tick ([0-9]+).*/\1/p' "$com1" | tail -n 1; }
 
 case_console() {
-	local count before
+	local count before after i
 
 	com1=$case_dir/com1 com3=$case_dir/com3 said=$case_dir/said
 	vmm_limit=180 console_start "$said" --igvm "$igvm" -m 512MB -p 2 \
@@ -50,13 +50,15 @@ case_console() {
 	sleep 25
 	[ "$(ticks)" = "$count" ] || fail "a paused guest runs"
 	says_next resume '^ok'
-	expect "^serial: tick $((before + 3))" 20 "$com1"
-	note "before the pause $before, then $(sed -nE \
-		's/^serial: tick ([0-9]+).*/\1/p' "$com1" |
-		tail -n +$((count + 1)) | head -n 1)"
-	[ "$(sed -nE 's/^serial: tick ([0-9]+).*/\1/p' "$com1" |
-		tail -n +$((count + 1)) | head -n 1)" -le $((before + 3)) ] ||
-		fail "the guest's time went on"
+	for ((i = 0; i < 200 * PACE && $(ticks) <= count; i++)); do
+		sleep 0.1
+	done
+	after=$(sed -nE 's/^serial: tick ([0-9]+).*/\1/p' "$com1" |
+		tail -n +$((count + 1)) | head -n 1)
+	note "before the pause $before, then ${after:-nothing}"
+	# A slow guest is not there every second, but it paused for longer.
+	[ -n "$after" ] && [ "$after" -le $((before + 3 * PACE)) ] ||
+		fail "the guest's time went on, or it did not"
 	says_next quit '^ok'
 	vmm_end 0 20
 }
