@@ -19,8 +19,10 @@ says_next() {
 	fail "$1: no \`$2' in: $(tail -n "+$from" "$said")"
 }
 
-ticks() { grep -ac '^serial: tick' "$com1"; }
-last_tick() { sed -nE 's/^serial: tick ([0-9]+).*/\1/p' "$com1" | tail -n 1; }
+# A pause may come in the middle of a line.
+all_ticks() { sed -nE 's/^serial: tick ([0-9]+)\r$/\1/p' "$com1"; }
+ticks() { all_ticks | wc -l; }
+last_tick() { all_ticks | tail -n 1; }
 
 case_console() {
 	local count before after i
@@ -53,8 +55,7 @@ case_console() {
 	for ((i = 0; i < 200 * PACE && $(ticks) <= count; i++)); do
 		sleep 0.1
 	done
-	after=$(sed -nE 's/^serial: tick ([0-9]+).*/\1/p' "$com1" |
-		tail -n +$((count + 1)) | head -n 1)
+	after=$(all_ticks | sed -n "$((count + 1))p")
 	note "before the pause $before, then ${after:-nothing}"
 	# A slow guest is not there every second, but it paused for longer.
 	[ -n "$after" ] && [ "$after" -le $((before + 3 * PACE)) ] ||
