@@ -433,7 +433,7 @@ const struct tiny_case vmbus_cases[] = {
 	{ "V-22", "hot removal", NULL,
 	  "needs a removal by the server: relay_conformance_test has it" },
 	{ "L-01", "the relay as a client of the host", NULL,
-	  "needs a host: relay_host_relay_test has it" },
+	  "needs a host: relay_host_client_test has it" },
 	{ "U-01", "clients that know 4.0 or 2.4 only", u_01, NULL },
 	{ "U-02", "offers end with \"all delivered\"; then silence", u_02,
 	  NULL },

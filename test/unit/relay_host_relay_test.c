@@ -108,76 +108,6 @@ static void test_echo(void **state)
 	host_world_end(w);
 }
 
-/* The guest's own ids of signals go through, and are only used once. */
-static void test_signal_parameters(void **state)
-{
-	struct guest_channel ch, other;
-	uint64_t messages;
-
-	(void)state;
-	begin(VMBUS_FEATURE_SIGNAL_PARAMETERS);
-	assert_int_equal(guest_ring_create(w->g, &w->offer[0], 4, &ch), 0);
-	guest_ring_clear(&ch);
-	ch.connection = 0x2000 + 77;
-	ch.event_flag = 1234;
-	assert_int_equal(guest_ring_open(&ch, 1), 0);
-	expect_echo(&ch, 1);
-	assert_int_equal(w->g->signal_flag, 1234);
-
-	assert_int_equal(guest_ring_create(w->g, &w->offer[1], 4, &other), 0);
-	guest_ring_clear(&other);
-	other.connection = ch.connection;
-	other.event_flag = 5;
-	messages = w->host->count.messages_in;
-	assert_int_equal(guest_ring_open(&other, 1), -EPROTO);
-	/* It was not the host who found out. */
-	assert_int_equal(w->host->count.messages_in, messages);
-	assert_int_equal(guest_gpadl_teardown(w->g, other.id, other.gpadl), 0);
-	guest_channel_free(&other);
-	assert_int_equal(guest_shut(&ch), 0);
-	host_world_end(w);
-}
-
-/* What is asked of the host, what it is told of a channel, and what of its offers
- * the guest does not hear. */
-static void L_01_client_of_the_host(void **state)
-{
-	const uint16_t told = VMBUS_OFFER_NAMED_PIPE;
-	struct vmbus_offer_channel offer = {
-		.interface = echo_device(9).dev.interface,
-		.instance = echo_device(9).dev.instance,
-		.channel = cpu_to_le32(9),
-		.flags = cpu_to_le16(told | VMBUS_OFFER_CONFIDENTIAL_RING |
-				     VMBUS_OFFER_CONFIDENTIAL_MEMORY),
-	};
-	struct guest_channel ch;
-
-	(void)state;
-	begin(VMBUS_FEATURE_SIGNAL_PARAMETERS);
-	assert_int_equal(w->host->version, VMBUS_VERSION_COPPER);
-	assert_int_equal(w->host->features & VMBUS_FEATURE_SIGNAL_PARAMETERS,
-			 VMBUS_FEATURE_SIGNAL_PARAMETERS);
-	assert_int_equal(w->host->features &
-			 VMBUS_FEATURE_CONFIDENTIAL_CHANNELS, 0);
-	assert_int_equal(guest_ring_create(w->g, &w->offer[1], 4, &ch), 0);
-	guest_ring_clear(&ch);
-	ch.connection = 0x2000 + 99;
-	ch.event_flag = 321;
-	assert_int_equal(guest_ring_open(&ch, 1), 0);
-	assert_int_equal(of_host(2)->open.connection, 0x2000 + 99);
-	assert_int_equal(of_host(2)->open.event_flag, 321);
-	expect_echo(&ch, 1);
-	assert_int_equal(w->g->signal_flag, 321);
-	assert_int_equal(guest_shut(&ch), 0);
-
-	host_world_say(w, VMBUS_OFFER_CHANNEL, &offer, sizeof(offer));
-	assert_int_equal(guest_expect(w->g, VMBUS_OFFER_CHANNEL, &offer,
-				      sizeof(offer)), 0);
-	assert_int_equal(le32_to_cpu(offer.channel), 3); /* an id of ours */
-	assert_int_equal(le16_to_cpu(offer.flags), told);
-	host_world_end(w);
-}
-
 static void test_reopen_and_modify(void **state)
 {
 	struct vmbus_modify_channel modify = { .channel = cpu_to_le32(1),
@@ -791,8 +721,6 @@ int main(void)
 		cmocka_unit_test(test_offers),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_echo),
-		cmocka_unit_test(test_signal_parameters),
-		cmocka_unit_test(L_01_client_of_the_host),
 		cmocka_unit_test(test_reopen_and_modify),
 		cmocka_unit_test(test_teardown_waits),
 		cmocka_unit_test(test_wrong_gpadl),
