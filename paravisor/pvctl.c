@@ -182,16 +182,7 @@ static int do_completion(struct pvctl *p, int argc, char **argv);
 
 static int do_blackbox(struct pvctl *p, int argc, char **argv)
 {
-	static char json[] = "--json";
-	char *all[8];
-
-	if (argc > 6)
-		return pvctl_usage(p);
-	memcpy(all, argv, (size_t)argc * sizeof(argv[0]));
-	if (p->json)
-		all[argc++] = json;
-	all[argc] = NULL;
-	return pvctl_blackbox(argc, all);
+	return pvctl_blackbox(argc, argv, p->json);
 }
 static int do_commands(struct pvctl *p, int argc, char **argv);
 

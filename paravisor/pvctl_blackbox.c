@@ -117,7 +117,7 @@ static bool parse_exits(const char *text, unsigned int *exits)
 	       value <= BLACKBOX_EXIT_SLOTS;
 }
 
-int pvctl_blackbox(int argc, char **argv)
+int pvctl_blackbox(int argc, char **argv, bool json)
 {
 	static const struct option longs[] = {
 		{ "json", no_argument, NULL, 'j' },
@@ -125,7 +125,6 @@ int pvctl_blackbox(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	unsigned int exits = SHOWN;
-	bool json = false;
 	int c;
 
 	optind = 0;

@@ -17,11 +17,12 @@
 #include <blackbox_reg.h>
 
 /*
- * `blackbox FILE [--json] [-n N]`, argv[0] being the command's name. What it
+ * `blackbox FILE [--json] [-n N]`, argv[0] being the command's name, `json' what
+ * was said before it. What it
  * finds goes to stdout. Status as pvctl's: 0; 1 no black box, or the file
  * cannot be read, after one line on stderr; 2 usage, likewise.
  */
-int pvctl_blackbox(int argc, char **argv);
+int pvctl_blackbox(int argc, char **argv, bool json);
 
 struct blackbox_view {
 	const uint8_t *bytes;

@@ -104,7 +104,10 @@ void top_rates(struct top_rates *out, const struct top_reading *before,
 	       const struct top_reading *now);
 void top_rates_forget(struct top_rates *rates);
 
+/* By inspect.list. */
 extern const char *const top_reason[TOP_REASONS];
+extern const char *const top_disk_counter[TOP_DISK_LATENCY];
+extern const char *const top_nic_counter[TOP_NIC_END];
 
 /* Of a VP: all exits; the share of time that they took, 0 to 1; ns of one. */
 double top_exits(const struct top_row *vp);

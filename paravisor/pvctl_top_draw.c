@@ -209,31 +209,23 @@ static void json_latency(const struct top_row *disk, FILE *out)
 
 static void json_disk(const struct top_row *disk, FILE *out)
 {
-	static const char *const name[] = {
-		"reads", "writes", "flushes", "discards", "other",
-		"bytes_read", "bytes_written", "failed",
-	};
-
 	fprintf(out, "{\"channel\":%u,\"lun\":%u,\"backend\":\"%s\","
 		"\"in_flight\":%" PRIu64, disk->name.channel, disk->name.lun,
 		disk->backend, disk->now);
 	for (unsigned int i = 0; i < TOP_DISK_LATENCY; i++)
-		fprintf(out, ",\"%s\":%.3f", name[i], disk->rate[i]);
+		fprintf(out, ",\"%s\":%.3f", top_disk_counter[i],
+			disk->rate[i]);
 	json_latency(disk, out);
 	putc('}', out);
 }
 
 static void json_nic(const struct top_row *nic, FILE *out)
 {
-	static const char *const name[] = {
-		"rx_frames", "tx_frames", "rx_bytes", "tx_bytes",
-		"rx_dropped", "tx_failed",
-	};
-
 	fprintf(out, "{\"channel\":%u,\"backend\":\"%s\",\"in_flight\":%" PRIu64,
 		nic->name.channel, nic->backend, nic->now);
 	for (unsigned int i = 0; i < TOP_NIC_END; i++)
-		fprintf(out, ",\"%s\":%.3f", name[i], nic->rate[i]);
+		fprintf(out, ",\"%s\":%.3f", top_nic_counter[i],
+			nic->rate[i]);
 	putc('}', out);
 }
 

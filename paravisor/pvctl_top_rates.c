@@ -28,11 +28,11 @@ const char *const top_reason[TOP_REASONS] = {
 static const char *const vp_counter[TOP_VP_EXITS] = {
 	"entries", "interrupts", "syscalls",
 };
-static const char *const disk_counter[TOP_DISK_LATENCY] = {
+const char *const top_disk_counter[TOP_DISK_LATENCY] = {
 	"reads", "writes", "flushes", "discards", "other", "bytes_read",
 	"bytes_written", "failed",
 };
-static const char *const nic_counter[TOP_NIC_END] = {
+const char *const top_nic_counter[TOP_NIC_END] = {
 	"rx_frames", "tx_frames", "rx_bytes", "tx_bytes", "rx_dropped",
 	"tx_failed",
 };
@@ -193,7 +193,7 @@ static void take_lun(struct top_reading *r, struct top_name of,
 		if (part)
 			part->now = value;
 	} else {
-		count(r, of, sub, index_of(disk_counter, TOP_DISK_LATENCY,
+		count(r, of, sub, index_of(top_disk_counter, TOP_DISK_LATENCY,
 					   name), value);
 	}
 }
@@ -216,7 +216,7 @@ static void take_channel(struct top_reading *r, unsigned int channel,
 			if (part)
 				part->now = value;
 		} else {
-			count(r, nic, sub, index_of(nic_counter, TOP_NIC_END,
+			count(r, nic, sub, index_of(top_nic_counter, TOP_NIC_END,
 						    rest + 1), value);
 		}
 	} else if (numbered(path, "lun", &disk.lun, &rest) && *rest == '/') {

@@ -349,7 +349,7 @@ static char *run(int expected, const char *option)
 
 	fflush(stdout);
 	dup2(fd, STDOUT_FILENO);
-	assert_int_equal(pvctl_blackbox(option ? 3 : 2, argv), expected);
+	assert_int_equal(pvctl_blackbox(option ? 3 : 2, argv, false), expected);
 	fflush(stdout);
 	dup2(saved, STDOUT_FILENO);
 	close(saved);
