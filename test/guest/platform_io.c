@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/io.h>
 #include <sys/mman.h>
@@ -233,7 +234,13 @@ static void refused(void)
 	expected = false;
 }
 
-int main(void)
+/* An SCI: the kernel handles the event of the global lock. */
+static void raise_sci(void)
+{
+	outw(inw(PM_CONTROL) | PM_GLOBAL_RELEASE, PM_CONTROL);
+}
+
+int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_sigaction = on_fault,
 				    .sa_flags = SA_SIGINFO };
@@ -248,9 +255,15 @@ int main(void)
 		perror("io: iopl, /dev/mem");
 		return 1;
 	}
+	if (argc > 1) {
+		for (int i = 0; i < atoi(argv[1]); i++) {
+			raise_sci();
+			usleep(1000 * (i % 5 + 1));
+		}
+		return 0;
+	}
 	port_strings();
-	/* An SCI: the kernel handles the event of the global lock. */
-	outw(inw(PM_CONTROL) | PM_GLOBAL_RELEASE, PM_CONTROL);
+	raise_sci();
 	port_fault();
 	memory_strings();
 	locked();
