@@ -212,7 +212,7 @@ static void tell_slow(struct reactor_timer *timer)
 		(struct vmbus_server *)((char *)timer -
 			offsetof(struct vmbus_server, slow_timer));
 
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+	for (uint32_t id = 1; id <= server->top_id; id++) {
 		struct vmbus_channel_state *st = server->by_id[id];
 
 		if (st && channel_is_busy(st) && !survives(server, st))
@@ -228,7 +228,7 @@ static void disconnect(struct vmbus_server *server,
 {
 	server->action = action;
 	server->state = DISCONNECTING;
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+	for (uint32_t id = 1; id <= server->top_id; id++) {
 		struct vmbus_channel_state *st = server->by_id[id];
 
 		if (st && !survives(server, st))

@@ -133,6 +133,8 @@ static void offer(struct vmbus_channel_state *st)
 	st->ch.id = id;
 	st->offered = true;
 	server->by_id[id] = st;
+	if (id > server->top_id)
+		server->top_id = id;
 	memcpy(msg.user_data, dev->user_data, sizeof(msg.user_data));
 	msg.channel = cpu_to_le32(id);
 	msg.connection = cpu_to_le32(connection_of(server, id));
@@ -165,7 +167,7 @@ static int compare_devices(const struct vmbus_device *a,
 /* Has the client still to release what it had of this device? */
 static bool is_awaited(const struct vmbus_device *dev)
 {
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+	for (uint32_t id = 1; id <= dev->server->top_id; id++) {
 		const struct vmbus_channel_state *st = dev->server->by_id[id];
 
 		if (st && st->state == CHANNEL_RESCINDED &&
@@ -342,14 +344,16 @@ void offer_forget_all(struct vmbus_server *server)
 {
 	struct vmbus_channel_state *st;
 	struct vmbus_device *dev;
+	uint32_t top = 0;
 
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+	for (uint32_t id = 1; id <= server->top_id; id++) {
 		st = server->by_id[id];
 		if (!st)
 			continue;
 		if (channel_is_busy(st)) { /* reserved */
 			gpadl_forget_unused(st);
 			st->offered = false;
+			top = id;
 			continue;
 		}
 		id_free(st);
@@ -359,6 +363,7 @@ void offer_forget_all(struct vmbus_server *server)
 		else
 			st->state = CHANNEL_CLOSED;
 	}
+	server->top_id = top;
 	/* The owner of a device that goes may take others away: look again. */
 	for (dev = server->devices; dev;)
 		dev = device_settle(dev) ? server->devices : dev->next;

@@ -468,7 +468,7 @@ void vmbus_server_inspect(struct vmbus_server *server, struct inspect *out)
 	pthread_mutex_unlock(&server->lock);
 	if (!inspect_begin(out, "channels"))
 		return;
-	for (uint32_t id = 1; id <= VMBUS_MAX_CHANNELS; id++) {
+	for (uint32_t id = 1; id <= server->top_id; id++) {
 		if (!server->by_id[id])
 			continue;
 		snprintf(text, sizeof(text), "%u", id);

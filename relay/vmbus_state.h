@@ -146,6 +146,7 @@ struct vmbus_server {
 	struct gpadl *partial;	  /* incomplete ones, last used first */
 	struct gpadl_total gpadls;
 	struct vmbus_channel_state *by_id[VMBUS_MAX_CHANNELS + 1];
+	uint32_t top_id; /* none above it is in use */
 
 	struct out_message *out; /* not posted yet, oldest first */
 	struct out_message *held; /* for the client to say RESUME */
