@@ -8,6 +8,7 @@
 #	job=held   COM1 is read, from which nothing may come; then COM2 is opened
 #	           late, and what came before is read
 #	job=ticks  its clock, every second, until it is ended
+#	job=talks  the same without a rest
 set -u
 
 tell() { echo "serial: $*"; }
@@ -50,16 +51,18 @@ held() {
 	tell "late $(sum </tmp/in2)"
 }
 
+# ticks [SECONDS]: with so much rest.
 ticks() {
 	while :; do
 		tell "tick $(cut -d . -f 1 /proc/uptime)"
-		sleep 1
+		[ -z "${1-}" ] || sleep "$1"
 	done
 }
 
 case $(sed -n 's/.*\bjob=\([a-z]*\).*/\1/p' /proc/cmdline) in
 both) both;;
 held) held;;
-ticks) ticks;;
+ticks) ticks 1;;
+talks) ticks;;
 *) fail "no job";;
 esac

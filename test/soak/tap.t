@@ -60,9 +60,10 @@ case_tap() {
 		all(.device.interface == "t0" and .rx_dropped == 0)' \
 		"$case_dir/after" >/dev/null ||
 		fail "$(jq -cs '[.[1].vmbus.channels[].tap?]' "$case_dir/after")"
-	# Large sends stayed large: sent one by one, the segments are 1449.
+	# Large sends stayed large: one by one, the segments are 1449. A slow
+	# sender makes them of two segments (tcp_min_tso_segs), which is 725.
 	frames=$(sed -n 's/^net: sent in \([0-9]*\) frames.*/\1/p' "$com1")
-	[ "$frames" -lt 724 ] || fail "2 MiB were sent in $frames frames"
+	[ "$frames" -lt 800 ] || fail "2 MiB were sent in $frames frames"
 }
 
 run_cases 'tap: pings, 2 MiB each way, two channels, MTU, 10 reloads that leak nothing'
