@@ -3,6 +3,8 @@
 # The disk tests' work in VTL0. `disk=PATH' on the command line is the disk,
 # /dev/sda without it; only that one is there. `job=NAME' chooses:
 #
+# With a NIC, it sends pings meanwhile.
+#
 # write      64 MiB of mixed 4 KiB and 64 KiB blocks at depth 32, each with its
 #            CRC-32C, read back and verified; the whole disk's SHA-256
 # again      the same after another start: verified without a write
@@ -78,6 +80,12 @@ figures() {
 		sleep $((2 * ${pace:-1}))
 	done
 }
+
+# Frames there and back beside it, where there is a NIC.
+if [ -e /sys/class/net/eth0 ]; then
+	ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
+	ping -q -i 0.01 -s 1400 10.0.2.2 >/dev/null &
+fi
 
 case $job in
 write) verify_job --do_verify=1; whole_disk;;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Looking while others work: under a disk's load, and while VTL0 starts anew.
+# Looking while others work: under a disk's and a NIC's load, and while VTL0
+# starts anew.
 . test/e2e/lib.sh
 . test/e2e/diag/start.sh
 
@@ -52,21 +53,34 @@ look_while() {
 writing() { vmm_running && ! grep -aq '^disk sha256' "$com1"; }
 
 case_load() {
-	local last=0 moved=0 now
+	local last=0 moved=0 now frames=0 passed=0 asked late
 
 	seen() {
 		now=$(jq '[.vmbus | .. | .srbs? // empty] | add // 0' \
 			"$case_dir/tree")
 		[ "$now" -le "$last" ] || moved=$((moved + 1))
 		last=$now
+		now=$(jq '[.vmbus.channels[].mana? | .tx_frames? // empty] |
+			add // 0' "$case_dir/tree")
+		[ "$now" -le "$frames" ] || passed=$((passed + 1))
+		frames=$now
+		read -r asked late < <(jq -r '[to_entries[] |
+			select(.key | test("^vp[0-9]")).value.reactor] |
+			"\(map(.asked) | add) \(map(.asked_late) | add)"' \
+			"$case_dir/tree")
 	}
 	control=$PWD/$case_dir/control vsock=$PWD/$case_dir/vsock
 	disk_start write "$case_dir/stats" --disk mem:64MB,uh-nvme \
-		--control "$control" --vtl2-vsock-path "$vsock"
+		--net uh:user --control "$control" --vtl2-vsock-path "$vsock"
 	expect 'paravisor: up on 2 VPs' 60
 	look_while writing
 	note "in $moved of them the disk had moved on, $last commands at the end"
+	note "in $passed of them the NIC had, $frames frames at the end"
+	note "of $asked questions to a reactor $late took more than its turn"
 	[ $moved -ge 3 ] || fail "the disk moved on between $moved answers only"
+	[ $passed -ge 3 ] || fail "the NIC moved on between $passed answers only"
+	[ "$asked" -gt 0 ] && [ $((late * 20)) -le "$asked" ] ||
+		fail "$late of $asked questions took more than a turn"
 	vmm_end 0 60
 	says "$com1" '^guest-exit: 0'
 }
@@ -95,5 +109,5 @@ case_reset() {
 	says "$com1" '^second start, 2 VPs'
 }
 
-run_cases 'load: the whole tree, while fio writes and verifies' \
+run_cases 'load: the whole tree, while fio writes and verifies and frames pass' \
 	'reset: the same while VTL0 starts, is reset, and starts again'
