@@ -4,21 +4,24 @@
  *
  * A guest that signals each request makes us look at each alone: an exit, a
  * submission, a doorbell, an interrupt and a signal back for every one. Where
- * the device is fast it stays that way, however many the guest has to send:
- * its processor is here, not there, until the request has ended. So when a guest
- * is known to have many requests, its queue is left masked for a while, a hold,
- * and the next look takes what came meanwhile, all of it at once:
+ * the device is fast it stays that way, however many the guest has to send: its
+ * processor is here, not there, until the request has ended. So when a guest is
+ * known to have many requests, its queue is left masked for a while, a hold, and
+ * the next look takes what came meanwhile, all of it at once:
  *
  *	          company seen, or a probe found it
  *	  off ------------------------------------------> on
  *	   ^    signalled, as if this were not here        | hold, look, hold ...
  *	   `-----------------------------------------------'
- *	     four looks with at most one, or none with four for an epoch
+ *	     eight holds that found at most one, or an epoch without four
  *
  * What is seen: how many requests of the guest's are with us at once. That
  * never exceeds what the guest has in all, so the most of some time is a safe
  * measure of it. It is that of this epoch and of the last one, an epoch being
- * EPOCH looks. When as many are here nobody is missing, and nobody waited for.
+ * EPOCH looks. While half of them are at the device nobody is waited for:
+ * its completions make us look before long. While seven eighths are, those are
+ * not worth a look each. A hold in which nobody came is the last, until a
+ * signal.
  *
  * The window of a hold is as long as the guest takes to send again what it was
  * given, which depends on both machines and on the load: of the most, three
@@ -45,7 +48,7 @@
 #include "company.h"
 
 #define EPOCH 32u
-#define ALONE 4u
+#define ALONE 8u
 #define PROBE_FIRST 8u
 #define PROBE_LAST 128u
 #define SHORTEST_NS COMPANY_SHORTEST_NS
@@ -100,9 +103,9 @@ static void switch_to(struct company *c, bool on)
 	if (!on)
 		c->most = 0;
 	c->alone = c->quiet = 0;
-	c->rare = 2 * PROBE_FIRST;
+	c->rare = PROBE_FIRST;
 	begin_epoch(c);
-	set_window(c, limit(c) / 2);
+	set_window(c, limit(c));
 }
 
 void company_seen(struct company *c, uint32_t together)
@@ -123,7 +126,7 @@ uint64_t company_wait(struct company *c, uint32_t together)
 
 	if (c->service < SHORTEST_NS || c->idle)
 		return 0;
-	if (c->on ? together * 4 >= most(c) : together || c->quiet < c->rare)
+	if (c->on ? together * 2 >= most(c) : together || c->quiet < c->rare)
 		return 0;
 	c->holds += !c->holding;
 	c->holding = true;

@@ -66,8 +66,8 @@ static inline bool company_worth(const struct company *c, uint32_t together)
 /* A look is over and so many are here. */
 void company_seen(struct company *c, uint32_t together);
 
-/* After that, unless a hold is under way: for how long to leave the queue masked
- * and not to look. 0: unmask it. */
+/* After that, unless a hold is under way: for how long to leave the queue
+ * masked and not to look. 0: unmask it. */
 uint64_t company_wait(struct company *c, uint32_t together);
 
 /* The look was for the end of a hold. After company_seen(). */

@@ -2,9 +2,9 @@
 /*
  * When a channel looks at its ring, theory of operation
  *
- * A client signals when it puts a packet into an empty ring, which is an exit of
- * VTL0. Where something else makes us look anyway that is for nothing, and the
- * client is left masked: the channel rests.
+ * A client signals when it puts a packet into an empty ring, which is an exit
+ * of VTL0. Where something else makes us look anyway that is for nothing, and
+ * the client is left masked: the channel rests.
  *
  *	            signalled -----run-----.
  *	               ^ ^                 |
@@ -31,8 +31,8 @@
  * channel. Both timers end with the channel, which reads no more then.
  *
  * Completions alone need no look where the client signals: what it put into the
- * ring since then, it signalled. company.c is told how long commands are at their
- * disks: of one at a time, in one of some runs.
+ * ring since then, it signalled. company.c is told how long commands are at
+ * their disks: of one at a time, in one of some runs.
  *
  * Threads: the channel's reactor. Failure answers: none.
  */

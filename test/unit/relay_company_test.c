@@ -296,7 +296,7 @@ static void follows(void **state)
 
 	/* One request, and it is as if nothing had been; but for probes. */
 	change(&w, 1, 20 * US);
-	run(&w, 64);
+	run(&w, 96);
 	assert_false(w.c.on);
 	run(&w, 2000);
 	assert_in_range(w.timers, 2000 / 256, 2000 / 64);
@@ -358,7 +358,7 @@ static void falls_asleep(void **state)
 	assert_int_equal(company_wait(&c, 0), 0);
 	company_signalled(&c);
 	assert_in_range(company_wait(&c, 0), 1, 100 * US);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < 7; i++) {
 		assert_true(c.on);
 		company_seen(&c, 1);
 		company_waited(&c, 1);
@@ -366,7 +366,8 @@ static void falls_asleep(void **state)
 	assert_false(c.on);
 }
 
-/* Of two disks the fast one's time counts; what takes none is not waited for. */
+/* Of two disks the fast one's time counts; what takes none is not waited
+ * for. */
 static void leans_to_the_fast(void **state)
 {
 	struct company c;

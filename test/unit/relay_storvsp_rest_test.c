@@ -163,7 +163,7 @@ static void one(void **state)
 	finish(&g);
 }
 
-/* Masked, with nothing under way; and nothing will end that could make it look. */
+/* Masked with nothing under way: nothing will end that could make it look. */
 static void hold(struct guest *g)
 {
 	work(g, 32, 2000);
