@@ -94,6 +94,11 @@ bool ring_read_end(struct ring *ring, bool *more);
 /* The same for a caller that comes back by itself before long: the peer is
  * told not to signal until a ring_read_end(). */
 bool ring_read_pause(struct ring *ring);
+/* The peer was told to signal what it puts into the ring, which was empty. */
+static inline bool ring_is_signalled(const struct ring *ring)
+{
+	return !ring->masked;
+}
 
 /*
  * Writing. A packet is header (the words before the payload, a multiple of 8;

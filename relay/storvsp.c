@@ -16,8 +16,8 @@
  *
  * storvsp_channel.c has the ring and the negotiation, storvsp_srb.c the
  * commands, storvsp_lun.c the logical units, storvsp_share.c what of a channel
- * is whose; here is what makes and ends
- * controllers and channels:
+ * is whose, storvsp_rest.c when it looks at its ring; here is what makes and
+ * ends controllers and channels:
  *
  *	unused --open--> open --close--> closing --nothing under way-->
  *	ended --nobody will call any more--> unused
@@ -65,7 +65,7 @@ static void resume(struct reactor_call *call)
 	ch->resuming = false;
 	if (!ch->closing) {
 		if (!ch->stopped)
-			storvsp_run(ch);
+			storvsp_resume(ch);
 		return;
 	}
 	storvsp_drop_waiting(ch);
@@ -141,7 +141,6 @@ static struct storvsp_channel *channel_of(struct storvsp *storvsp,
 	ch->storvsp = storvsp;
 	ch->resume.fn = resume;
 	ch->sync.fn = sync_luns;
-	ch->look.fn = storvsp_look;
 	ch->watch.fn = storvsp_watch;
 	atomic_store_explicit(&storvsp->channel[index], ch,
 			      memory_order_release);
@@ -165,8 +164,7 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->kept = false;
 	ch->nr_waiting = 0;
 	ch->tick = 1;
-	ch->young = 0;
-	memset(ch->taken, 0, sizeof(ch->taken));
+	storvsp_rest_open(ch);
 	atomic_store(&ch->announce, false);
 	err = acquire(ch);
 	if (!err)
@@ -176,7 +174,10 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 
 static void channel_run(struct vmbus_channel *vmbus)
 {
-	storvsp_run(vmbus->opaque);
+	struct storvsp_channel *ch = vmbus->opaque;
+
+	company_signalled(&ch->company);
+	storvsp_run(ch);
 }
 
 static void channel_close(struct vmbus_channel *vmbus)
@@ -184,7 +185,7 @@ static void channel_close(struct vmbus_channel *vmbus)
 	struct storvsp_channel *ch = vmbus->opaque;
 
 	ch->closing = true;
-	reactor_timer_cancel(vmbus->reactor, &ch->look);
+	storvsp_rest_close(ch);
 	reactor_post(vmbus->reactor, &ch->resume);
 }
 
@@ -251,6 +252,7 @@ static void inspect_channel(const struct storvsp_channel *ch,
 	inspect_u64(out, "announcements", count->announcements);
 	inspect_u64(out, "pauses", count->pauses);
 	inspect_u64(out, "late", count->late);
+	company_inspect(&ch->company, out);
 	inspect_u64(out, "cross_reactor_completions",
 		    count->cross_reactor_completions);
 	inspect_u64(out, "bounced", ch->bounce.bounced);

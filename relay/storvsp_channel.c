@@ -20,17 +20,6 @@
  * ends a shortage calls us again: a completion of ours, or the client's signal
  * that there is room.
  *
- * Signals. A client signals when it puts a packet into an empty ring, which is
- * an exit of VTL0. While completions keep coming that is for nothing: each of
- * them makes us look at the ring, too. So a run that leaves enough young
- * requests under way, taken by the last few runs, leaves the client masked:
- *
- *	signalled --run: many young--> paused --run: few, or look--> signalled
- *
- * Old requests do not count, or one slow disk would keep the commands for its
- * neighbours waiting. Should nothing come all the same, a timer looks; it is
- * armed at most once in LOOK_NS, so that it costs nothing under load.
- *
  * Completions are written where they arise and published together: at the end
  * of the run they arose in, or in a run that the first of them posts.
  *
@@ -52,9 +41,6 @@ LOG_MODULE("storvsp");
 
 /* Packets of one run, before others on the reactor have their turn. */
 #define RUN_BUDGET 256
-/* Young requests for a pause, and how long it may last. */
-#define PAUSE_YOUNG 8
-#define LOOK_NS 10000000ull
 
 /* Violations. */
 
@@ -363,26 +349,14 @@ static void announce(struct storvsp_channel *ch)
 /* What the run of so many before took and did not end is not young any more. */
 static void begin_run(struct storvsp_channel *ch)
 {
-	uint16_t *taken = &ch->taken[++ch->run % STORVSP_YOUNG_RUNS];
+	unsigned int turn = ++ch->run % STORVSP_YOUNG_RUNS;
 
-	ch->young -= *taken;
-	*taken = 0;
+	ch->young -= ch->taken[turn];
+	ch->taken[turn] = 0;
+	if (!turn)
+		storvsp_time_next(ch);
 	ch->count.runs++;
 	ch->running = true;
-}
-
-/* True: completions will make us look again, so the client shall not signal. */
-static bool can_pause(struct storvsp_channel *ch)
-{
-	if (ch->young < PAUSE_YOUNG || ch->stopped)
-		return false;
-	ch->count.pauses++;
-	if (!ch->look.armed) {
-		ch->look_run = ch->run;
-		reactor_timer_arm(ch->vmbus->reactor, &ch->look,
-				  reactor_now() + LOOK_NS);
-	}
-	return true;
 }
 
 /* Takes what is in the ring until it is empty, or no more can be taken, or the
@@ -404,7 +378,10 @@ static bool work(struct storvsp_channel *ch, bool *more)
 		if (ch->stopped)
 			break;
 		signal |= ring_write_end(ring);
-		if (able && budget && can_pause(ch))
+		ch->rests = able && budget &&
+			    !company_calm(&ch->company, ch->young) &&
+			    storvsp_may_rest(ch);
+		if (ch->rests)
 			signal |= ring_read_pause(ring);
 		else
 			signal |= ring_read_end(ring, &left);
@@ -427,19 +404,13 @@ void storvsp_run(struct storvsp_channel *ch)
 		reactor_post(ch->vmbus->reactor, &ch->resume);
 }
 
-void storvsp_look(struct reactor_timer *look)
+void storvsp_resume(struct storvsp_channel *ch)
 {
-	struct storvsp_channel *ch = (struct storvsp_channel *)
-		((char *)look - offsetof(struct storvsp_channel, look));
-
-	if (ch->closing || ch->stopped)
+	if (!storvsp_need_not_look(ch)) {
+		storvsp_run(ch);
 		return;
-	if (ch->run == ch->look_run) {
-		/* Nothing came: what is under way is as good as old. */
-		ch->count.late++;
-		ch->run += STORVSP_YOUNG_RUNS;
-		ch->young = 0;
-		memset(ch->taken, 0, sizeof(ch->taken));
 	}
-	storvsp_run(ch);
+	if (ring_write_end(&ch->vmbus->ring))
+		vmbus_channel_signal(ch->vmbus);
+	stop_if_broken(ch);
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "channel.h"
+#include "company.h"
 #include "scsi.h"
 #include "storvsp.h"
 #include "vstor_reg.h"
@@ -21,7 +22,8 @@ enum init_state { WAIT_BEGIN, WAIT_VERSION, WAIT_PROPERTIES, WAIT_END, READY };
 #define STORVSP_POOL 8u
 #define STORVSP_MIN_POOL 256u
 
-/* A request is young in the run that took it and so many after. */
+/* A request is young in the run that took it and so many after. In one of them
+ * a command's time is taken. */
 #define STORVSP_YOUNG_RUNS 16u
 
 /* How long commands took, from the ring to their answer, by powers of two of
@@ -103,13 +105,21 @@ struct storvsp_channel {
 	uint64_t kept_since;
 	struct reactor_timer watch;
 	uint32_t tick; /* from 1 on */
-	/* What is under way of the last runs, and of each of them: see
-	 * "Signals" in storvsp_channel.c. */
+	/* See storvsp_rest.c. What is under way of the last runs, and of each
+	 * of them: */
 	uint32_t run;
 	unsigned int young;
 	uint16_t taken[STORVSP_YOUNG_RUNS];
-	struct reactor_timer look;
+	bool rests; /* the last run left the client masked, and took all */
+	bool waited; /* this run ends a hold */
+	struct reactor_timer look, hold;
 	uint32_t look_run; /* when it was armed */
+	struct company company;
+	/* The one whose time at its disk is taken, or shall be the next's. */
+	const struct storvsp_request *timed;
+	bool time_next;
+	uint32_t timed_run;
+	uint64_t timed_since;
 	uint32_t completion_space; /* of the ring, for one */
 	/* `fresh` of them were never used, and their memory not touched. */
 	struct storvsp_request *requests, *free;
@@ -159,13 +169,31 @@ struct storvsp {
 
 /* Reads packets, submits, publishes, signals. */
 void storvsp_run(struct storvsp_channel *ch);
-/* As a timer: the client was left masked, and nothing came since. */
-void storvsp_look(struct reactor_timer *look);
+/* The same for what ended: looks at the ring only if that is worth it. */
+void storvsp_resume(struct storvsp_channel *ch);
 /* Ends a request, whatever it was: req->packet is what the client gets. */
 void storvsp_complete(struct storvsp_request *req, uint32_t status);
 /* The client broke a rule and gets an answer. */
 void storvsp_record(struct storvsp_channel *ch, uint32_t operation,
 		    size_t offset, uint64_t value, const char *rule);
+
+/* storvsp_rest.c. Channel's reactor. */
+
+/* The channel opens, or it closes. */
+void storvsp_rest_open(struct storvsp_channel *ch);
+void storvsp_rest_close(struct storvsp_channel *ch);
+/* All that was there is taken. True: something will make us look again, so the
+ * client shall not signal. */
+bool storvsp_may_rest(struct storvsp_channel *ch);
+/* Something ended. True: there is no need to look at the ring for that. */
+bool storvsp_need_not_look(struct storvsp_channel *ch);
+/* As a timer: the client was left masked, and nothing came since. */
+void storvsp_look(struct reactor_timer *look);
+/* The time of a command at its disk: of the next one, of this one, it ended. */
+void storvsp_time_next(struct storvsp_channel *ch);
+void storvsp_time(struct storvsp_channel *ch,
+		  const struct storvsp_request *req);
+void storvsp_timed(struct storvsp_channel *ch);
 
 /* storvsp_lun.c */
 
@@ -232,6 +260,8 @@ static inline void storvsp_execute(struct storvsp_channel *ch,
 {
 	nexus->running++;
 	req->tick = ch->tick;
+	if (ch->time_next)
+		storvsp_time(ch, req);
 	if (!ch->watch.armed)
 		storvsp_start_watch(ch);
 	scsi_execute(&req->task);
@@ -263,6 +293,8 @@ static inline void storvsp_ended(struct storvsp_channel *ch,
 	nexus->latency[power < STORVSP_LATENCIES ? power :
 					STORVSP_LATENCIES - 1]++;
 	req->tick = 0;
+	if (ch->timed == req)
+		storvsp_timed(ch);
 	nexus->running--;
 	ch->shared_used -= nexus->tasks-- > ch->floor;
 	if (nexus->odd || req->task.disk_status == DISK_TIMEOUT)

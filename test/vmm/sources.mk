@@ -7,7 +7,7 @@ vmm_sources += $(patsubst %,igvm/%.c,read check registers \
 	reactor_calls reactor_timers violation boot_linux acpi) \
 	$(patsubst %,paravisor/chipset/%.c,bus chipset ioapic pm rtc) \
 	$(wildcard relay/storvsp*.c relay/scsi*.c) paravisor/disk_status.c \
-	$(wildcard relay/netvsp*.c relay/rndis*.c) relay/gather.c \
+	$(wildcard relay/netvsp*.c relay/rndis*.c) relay/gather.c relay/company.c \
 	$(patsubst %,relay/%.c,channel channel_messages connection gpadl \
 	gpadl_messages message_pipe offer relayed ring serial_server server)
 
