@@ -10,8 +10,8 @@
  *	transfer pages   an RNDIS answer: nic->control; frames: checked
  *	inband           the indirection table
  *
- * A frame says of itself which one it is, and all of its bytes follow from
- * that. RNDIS messages have transaction 0, as the smallest known client's.
+ * RNDIS is in tiny_net_rndis.c, frames are in tiny_net_frame.c. RNDIS messages
+ * have transaction 0, as the smallest known client's.
  *
  * Failure answers: what a server must not send fails the case.
  */
@@ -20,10 +20,6 @@
 
 #define VERSION_MAJOR 6 /* of NDIS */
 #define VERSION_MINOR 30
-#define MAX_TRANSFER 0x4000u
-#define STAGE_PAGES 4u /* of one frame */
-#define FRAME_NUMBER 14u /* where a frame says which one it is */
-#define FRAME_DATA 18u
 
 const struct nic_plan nic_small = { 16, 256, 64, 1514, false };
 
@@ -65,41 +61,6 @@ void nic_list_split(struct nic_list *list, uint32_t offset, uint32_t bytes,
 	list->word[list->words++] = (uint64_t)first_page / TINY_PAGE;
 	if (offset + bytes > TINY_PAGE)
 		list->word[list->words++] = (uint64_t)second_page / TINY_PAGE;
-}
-
-/* ---- frames: number n of this size ---- */
-
-static uint8_t frame_byte(uint32_t number, uint32_t at)
-{
-	return (uint8_t)(number * 7 + at + (at >> 8));
-}
-
-static void fill_frame(uint8_t *frame, uint32_t size, uint32_t number)
-{
-	/* To everybody, from somebody, of no protocol. */
-	memset(frame, 0xff, 6);
-	memset(frame + 6, 0x02, 6);
-	frame[12] = 0x88;
-	frame[13] = 0xb5;
-	memcpy(frame + FRAME_NUMBER, &number, sizeof(number));
-	for (uint32_t i = FRAME_DATA; i < size; i++)
-		frame[i] = frame_byte(number, i);
-}
-
-static bool check_frame(struct nic *nic, const uint8_t *frame, uint32_t size)
-{
-	uint32_t number;
-
-	NEED(size > FRAME_DATA);
-	memcpy(&number, frame + FRAME_NUMBER, sizeof(number));
-	NEED(number == nic->frames);
-	NEED(bytes_are(frame, 0xff, 6) && bytes_are(frame + 6, 0x02, 6));
-	NEED(frame[12] == 0x88 && frame[13] == 0xb5);
-	for (uint32_t i = FRAME_DATA; i < size; i++)
-		NEED(frame[i] == frame_byte(number, i));
-	nic->frames++;
-	nic->frame_size = size;
-	return true;
 }
 
 /* ---- what comes ---- */
@@ -162,7 +123,7 @@ static bool take_message(struct nic *nic, struct channel *ch, uint32_t channel,
 	NEED(offset <= size - RNDIS_OFFSET_BASE &&
 	     length <= size - RNDIS_OFFSET_BASE - offset);
 	nic->frame_channel = ch;
-	return check_frame(nic, at + RNDIS_OFFSET_BASE + offset, length);
+	return nic_check_frame(nic, at + RNDIS_OFFSET_BASE + offset, length);
 }
 
 static bool give_back(struct nic *nic, struct channel *ch, uint64_t transaction)
@@ -272,7 +233,7 @@ bool nic_open(struct nic *nic, uint32_t n, uint32_t ring_pages)
 	memset(nic, 0, sizeof(*nic));
 	nic->message_size = NVS_SIZE_61;
 	nic->control_pages = pages(3);
-	nic->stage = pages(NIC_WINDOW * STAGE_PAGES);
+	nic->stage = pages(NIC_WINDOW * NIC_STAGE_PAGES);
 	return channel_open(nic_offer(n), ring_pages, 0, &nic->ch);
 }
 
@@ -359,8 +320,6 @@ bool nic_send_buffer(struct nic *nic, uint32_t n)
 	return true;
 }
 
-/* ---- RNDIS ---- */
-
 bool nic_control(struct nic *nic, const struct nic_list *list,
 		 uint32_t *status)
 {
@@ -374,122 +333,6 @@ bool nic_control(struct nic *nic, const struct nic_list *list,
 		return false;
 	NEED(le32_to_cpu(nic->reply.type) == NVS_RNDIS_PACKET_COMPLETE);
 	*status = le32_to_cpu(nic->reply.complete.status);
-	return true;
-}
-
-bool nic_control_at(struct nic *nic, const void *message, uint32_t size,
-		    uint32_t offset, uint32_t *status)
-{
-	uint8_t *first = nic->control_pages, *third = first + 2 * TINY_PAGE;
-	uint32_t here = TINY_PAGE - offset < size ? TINY_PAGE - offset : size;
-	struct nic_list list;
-
-	memset(first, 0xee, 3 * TINY_PAGE);
-	memcpy(first + offset, message, here);
-	memcpy(third, (const uint8_t *)message + here, size - here);
-	nic_list_begin(&list);
-	nic_list_split(&list, offset, size, first, third);
-	return nic_control(nic, &list, status);
-}
-
-bool nic_request(struct nic *nic, void *message, uint32_t size,
-		 uint32_t offset)
-{
-	uint32_t before = nic->controls, status;
-	struct rndis_request request, answer;
-
-	memcpy(&request, message, sizeof(request));
-	request.header.length = cpu_to_le32(size);
-	request.id = cpu_to_le32(++nic->rndis_id);
-	memcpy(message, &request, sizeof(request));
-	if (!nic_control_at(nic, message, size, offset, &status))
-		return false;
-	NEED(status == NVS_STATUS_SUCCESS);
-	if (!nic_wait(nic, &nic->ch, &nic->controls, before + 1))
-		return false;
-	NEED(nic->control_size >= sizeof(answer));
-	memcpy(&answer, nic->control, sizeof(answer));
-	NEED(le32_to_cpu(answer.header.type) ==
-	     (le32_to_cpu(request.header.type) | RNDIS_COMPLETE));
-	NEED(le32_to_cpu(answer.id) == nic->rndis_id);
-	return true;
-}
-
-bool nic_query(struct nic *nic, uint32_t oid, uint32_t offset,
-	       uint32_t *status, void *info, uint32_t *size)
-{
-	struct rndis_oid_request request = {
-		.request.header.type = cpu_to_le32(RNDIS_QUERY),
-		.oid = cpu_to_le32(oid),
-	};
-	struct rndis_query_complete done;
-	uint32_t at, n;
-
-	if (!nic_request(nic, &request, sizeof(request), offset))
-		return false;
-	NEED(nic->control_size >= sizeof(done));
-	memcpy(&done, nic->control, sizeof(done));
-	*status = le32_to_cpu(done.status);
-	at = le32_to_cpu(done.info_offset) + RNDIS_OFFSET_BASE;
-	n = le32_to_cpu(done.info_size);
-	NEED(n <= *size && at <= nic->control_size &&
-	     n <= nic->control_size - at);
-	memcpy(info, nic->control + at, n);
-	*size = n;
-	return true;
-}
-
-bool nic_set(struct nic *nic, uint32_t oid, uint32_t offset, uint32_t value,
-	     uint32_t *status)
-{
-	struct {
-		struct rndis_oid_request request;
-		le32 value;
-	} __packed set = {
-		.request = {
-			.request.header.type = cpu_to_le32(RNDIS_SET),
-			.oid = cpu_to_le32(oid),
-			.info_size = cpu_to_le32(sizeof(set.value)),
-			.info_offset = cpu_to_le32(sizeof(set.request) -
-						   RNDIS_OFFSET_BASE),
-		},
-		.value = cpu_to_le32(value),
-	};
-	struct rndis_set_complete done;
-
-	if (!nic_request(nic, &set, sizeof(set), offset))
-		return false;
-	NEED(nic->control_size == sizeof(done));
-	memcpy(&done, nic->control, sizeof(done));
-	*status = le32_to_cpu(done.status);
-	return true;
-}
-
-bool nic_initialize(struct nic *nic)
-{
-	struct rndis_initialize request = {
-		.request.header.type = cpu_to_le32(RNDIS_INITIALIZE),
-		.major = cpu_to_le32(1),
-		.max_transfer = cpu_to_le32(MAX_TRANSFER),
-	};
-	struct rndis_initialize_complete done;
-
-	if (!nic_request(nic, &request, sizeof(request), 8))
-		return false;
-	NEED(nic->control_size == sizeof(done));
-	memcpy(&done, nic->control, sizeof(done));
-	NEED(!le32_to_cpu(done.status));
-	NEED(le32_to_cpu(done.medium) == RNDIS_MEDIUM_802_3);
-	return true;
-}
-
-bool nic_filter(struct nic *nic, uint32_t filter)
-{
-	uint32_t status;
-
-	if (!nic_set(nic, OID_CURRENT_PACKET_FILTER, 8, filter, &status))
-		return false;
-	NEED(status == RNDIS_STATUS_SUCCESS);
 	return true;
 }
 
@@ -509,20 +352,6 @@ bool nic_up(struct nic *nic, uint32_t n, const struct nic_plan *plan)
 	       nic_receive_buffer(nic, plan->receive_pages) &&
 	       nic_send_buffer(nic, plan->send_pages) && nic_initialize(nic) &&
 	       nic_filter(nic, RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST);
-}
-
-bool nic_halt(struct nic *nic)
-{
-	struct rndis_request halt = {
-		.header.type = cpu_to_le32(RNDIS_HALT),
-		.header.length = cpu_to_le32(sizeof(halt)),
-	};
-	uint32_t status;
-
-	if (!nic_control_at(nic, &halt, sizeof(halt), 0, &status))
-		return false;
-	NEED(status == NVS_STATUS_SUCCESS);
-	return true;
 }
 
 bool nic_revoke(struct nic *nic, enum nvs_type type)
@@ -546,93 +375,4 @@ bool nic_down(struct nic *nic)
 	       gpadl_teardown(nic->ch.id, nic->receive_gpadl) &&
 	       gpadl_teardown(nic->ch.id, nic->send_gpadl) &&
 	       gpadl_teardown(nic->ch.id, nic->ch.gpadl);
-}
-
-/* ---- sending ---- */
-
-static uint32_t in_section(enum nic_way way, uint32_t size)
-{
-	const uint32_t header = sizeof(struct rndis_packet);
-
-	switch (way) {
-	case NIC_SECTION:
-		return header + size;
-	case NIC_HEADER:
-		return header;
-	case NIC_BOTH:
-		return header + size / 3;
-	default:
-		return 0;
-	}
-}
-
-/* The rest of a message, from an odd place on; header and halves apart if none
- * of it was in a section. */
-static void list_rest(struct nic_list *list, const uint8_t *at, uint32_t bytes,
-		      enum nic_way way)
-{
-	const uint32_t header = sizeof(struct rndis_packet);
-	uint32_t half = (bytes - header) / 2;
-
-	nic_list_begin(list);
-	if (way != NIC_PAGES) {
-		nic_list_add(list, at, bytes);
-		return;
-	}
-	nic_list_add(list, at, header);
-	nic_list_add(list, at + header, half);
-	nic_list_add(list, at + header + half, bytes - header - half);
-}
-
-bool nic_put_frame(struct nic *nic, struct channel *ch, uint32_t size,
-		   enum nic_way way)
-{
-	uint32_t slot = nic->sent % NIC_WINDOW, part = in_section(way, size);
-	uint8_t *at = nic->stage + slot * STAGE_PAGES * TINY_PAGE +
-		      nic->sent * 61 % TINY_PAGE;
-	struct rndis_packet header = {
-		.header.type = cpu_to_le32(RNDIS_PACKET),
-		.header.length = cpu_to_le32(sizeof(header) + size),
-		.data_offset = cpu_to_le32(sizeof(header) - RNDIS_OFFSET_BASE),
-		.data_size = cpu_to_le32(size),
-	};
-	const struct nvs_message message = {
-		.type = cpu_to_le32(NVS_RNDIS_PACKET),
-		.rndis.channel = cpu_to_le32(NVS_CHANNEL_DATA),
-		.rndis.section = cpu_to_le32(part ? slot : NVS_NO_SECTION),
-		.rndis.section_size = cpu_to_le32(part),
-	};
-	bool all = part == sizeof(header) + size;
-	struct nic_list list;
-
-	NEED(size <= NIC_MAX_FRAME && slot < nic->nr_sections &&
-	     part <= nic->section_size);
-	memcpy(at, &header, sizeof(header));
-	fill_frame(at + sizeof(header), size, nic->sent);
-	memcpy(nic->send + slot * nic->section_size, at, part);
-	memset(at, 0xdb, part); /* it is in the section, and nowhere else */
-	list_rest(&list, at + part, sizeof(header) + size - part, way);
-	NEED(ring_put(ch, all ? RING_PACKET_INBAND : RING_PACKET_GPA_DIRECT,
-		      RING_FLAG_COMPLETION_REQUESTED, nic->sent,
-		      list.word, all ? 0 : list.words * sizeof(uint64_t),
-		      &message, nic->message_size, NULL));
-	nic->sent++;
-	return true;
-}
-
-bool nic_round_trip(struct nic *nic, struct channel *ch, struct nic *to,
-		    struct channel *back, uint32_t size, enum nic_way way)
-{
-	uint32_t failures = nic->failures, frames = to->frames;
-	uint32_t completions = nic->completions;
-
-	if (!nic_put_frame(nic, ch, size, way))
-		return false;
-	NEED(channel_signal(ch) == HV_STATUS_SUCCESS);
-	if (!nic_wait(nic, ch, &nic->completions, completions + 1) ||
-	    !nic_wait(to, back, &to->frames, frames + 1))
-		return false;
-	NEED(nic->failures == failures);
-	NEED(to->frame_size == size && to->frame_channel == back);
-	return true;
 }

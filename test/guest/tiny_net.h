@@ -15,6 +15,7 @@
 
 #define NIC_MAX_FRAME 9014u /* with the Ethernet header */
 #define NIC_WINDOW 16u	    /* frames under way */
+#define NIC_STAGE_PAGES 4u  /* of each */
 #define NIC_MAX_SUBS 3u
 
 struct nic {
@@ -64,11 +65,12 @@ bool nic_config(struct nic *nic, uint32_t mtu);
 /* Buffers: GPADL, NVSP, and what the answer says. */
 bool nic_receive_buffer(struct nic *nic, uint32_t n);
 bool nic_send_buffer(struct nic *nic, uint32_t n);
+/* RNDIS: INITIALIZE, the packet filter, HALT. */
 bool nic_initialize(struct nic *nic);
 bool nic_filter(struct nic *nic, uint32_t filter);
-/* All of them, in this order, with 6.1. */
-bool nic_up(struct nic *nic, uint32_t n, const struct nic_plan *plan);
 bool nic_halt(struct nic *nic);
+/* All of them but the last, in this order, with 6.1. */
+bool nic_up(struct nic *nic, uint32_t n, const struct nic_plan *plan);
 /* NVS_REVOKE_*, which have no answer. */
 bool nic_revoke(struct nic *nic, enum nvs_type type);
 /* HALT, both buffers revoked, channel closed, GPADLs torn down. */
@@ -130,8 +132,9 @@ enum nic_way {
 /* Puts the next frame, of this size, into the ring; no signal. */
 bool nic_put_frame(struct nic *nic, struct channel *ch, uint32_t size,
 		   enum nic_way way);
-/* Puts one, signals, and waits for it on `back` of `to`. Frames that come must
- * be those that were sent, in their order. */
+/* One that came: must be the next of those that were sent. */
+bool nic_check_frame(struct nic *nic, const uint8_t *frame, uint32_t size);
+/* Puts one, signals, and waits for it on `back` of `to`. */
 bool nic_round_trip(struct nic *nic, struct channel *ch, struct nic *to,
 		    struct channel *back, uint32_t size, enum nic_way way);
 
