@@ -47,7 +47,7 @@ void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks);
 
 static const struct tiny_case *const lists[] = {
 	platform_cases, cpu_cases, vmbus_cases, feature_cases, ring_cases,
-	scsi_cases, isolation_cases, cost_cases, look_cases,
+	scsi_cases, net_cases, isolation_cases, cost_cases, look_cases,
 };
 #define NR_LISTS (sizeof(lists) / sizeof(lists[0]))
 

@@ -33,8 +33,8 @@ struct tiny_case {
 
 /* One list per file, ended by an entry without id. */
 extern const struct tiny_case platform_cases[], cpu_cases[], vmbus_cases[],
-	feature_cases[], ring_cases[], scsi_cases[], isolation_cases[],
-	cost_cases[], look_cases[];
+	feature_cases[], ring_cases[], scsi_cases[], net_cases[],
+	isolation_cases[], cost_cases[], look_cases[];
 
 /* Fails the running case; the first failure is printed. */
 void case_failed(const char *file, int line, const char *what, uint64_t have,

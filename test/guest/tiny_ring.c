@@ -194,21 +194,29 @@ bool ring_put(struct channel *ch, uint16_t type, uint16_t flags,
 	return true;
 }
 
-bool ring_send(struct channel *ch, uint16_t type, uint64_t transaction,
-	       const void *header, uint32_t header_size, const void *payload,
-	       uint32_t size)
+bool ring_push(struct channel *ch, uint16_t type, uint16_t flags,
+	       uint64_t transaction, const void *header, uint32_t header_size,
+	       const void *payload, uint32_t size)
 {
 	uint64_t end = deadline(VMBUS_MS);
 	bool was_empty;
 
-	while (!ring_put(ch, type, RING_FLAG_COMPLETION_REQUESTED, transaction,
-			 header, header_size, payload, size, &was_empty)) {
+	while (!ring_put(ch, type, flags, transaction, header, header_size,
+			 payload, size, &was_empty)) {
 		NEED(!passed(end));
 		relax();
 	}
 	if (was_empty && !ch->out.control[INDEX(RING_INTERRUPT_MASK)])
 		NEED(channel_signal(ch) == HV_STATUS_SUCCESS);
 	return true;
+}
+
+bool ring_send(struct channel *ch, uint16_t type, uint64_t transaction,
+	       const void *header, uint32_t header_size, const void *payload,
+	       uint32_t size)
+{
+	return ring_push(ch, type, RING_FLAG_COMPLETION_REQUESTED, transaction,
+			 header, header_size, payload, size);
 }
 
 /* ---- the server's ring ---- */
@@ -245,6 +253,11 @@ bool ring_get(struct channel *ch, struct packet *packet)
 		packet->size = sizeof(packet->payload);
 	copy_out(in, (in->at + offset) % in->size, packet->payload,
 		 packet->size);
+	packet->header_size = offset - sizeof(d);
+	if (packet->header_size > sizeof(packet->header))
+		packet->header_size = sizeof(packet->header);
+	copy_out(in, (in->at + sizeof(d)) % in->size, packet->header,
+		 packet->header_size);
 	at = (in->at + length + sizeof(struct ring_footer)) % in->size;
 	fence();
 	in->at = at;

@@ -100,47 +100,6 @@ static void r_03(void)
 	CHECK(channel_close(&ch));
 }
 
-/* A SINT that asks for what it is advised against still interrupts. The host
- * may leave the end of the interrupt to the guest, which writes EOI anyhow. */
-static bool auto_eoi(struct channel *ch)
-{
-	const uint64_t wanted = HV_SINT_AUTO_EOI | HV_VECTOR;
-	uint64_t have = 0, first = 0, second = 0;
-	bool done = msr_write(HV_MSR_SINT0 + HV_SINT, wanted) &&
-		    msr_read(HV_MSR_SINT0 + HV_SINT, &have) &&
-		    batch(ch, false, &first) && batch(ch, false, &second);
-
-	NEED(msr_write(HV_MSR_SINT0 + HV_SINT, HV_VECTOR));
-	NEED(done);
-	NEED(have == wanted);
-	NEED(first == 1 && second == 1);
-	return true;
-}
-
-/* A masked ring, polled: no interrupt for any number of requests. */
-static void u_06(void)
-{
-	uint32_t n = (uint32_t)option_number("polls", 200);
-	volatile uint64_t *count = &this_vp()->interrupts[HV_VECTOR];
-	struct channel ch;
-	uint64_t before;
-
-	CHECK(scsi_open(RING_PAGES, &ch));
-	delay(150);
-	CHECK(auto_eoi(&ch));
-	WORDS(ch.in.control, RING_INTERRUPT_MASK) = 1;
-	before = *count;
-	for (uint64_t i = 0; i < n; i++) {
-		struct vstor_packet packet = ready_packet();
-
-		CHECK(ring_send(&ch, RING_PACKET_INBAND, i, NULL, 0, &packet,
-				sizeof(packet)));
-		CHECK(answered(&ch, i));
-	}
-	CHECK_IS(*count - before, 0);
-	CHECK(channel_close(&ch));
-}
-
 /* We do not read: the server stops, says how much room it needs, and goes on
  * when there is. */
 static void r_05(void)
@@ -300,7 +259,5 @@ const struct tiny_case ring_cases[] = {
 	  NULL },
 	{ "R-08", "page lists that lie are refused", r_08, NULL },
 	{ "R-10", "ping-pong with naps, channel on the last VP", r_10, NULL },
-	{ "U-06", "a masked ring, polled, is never interrupted for; a SINT "
-	  "with AUTO_EOI interrupts", u_06, NULL },
 	{ 0 },
 };

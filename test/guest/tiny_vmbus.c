@@ -9,10 +9,14 @@
 #define FIRST_CONNECTION 4
 #define FIRST_GPADL 0xe1e10
 #define WORD 8u
+#define POST_TRIES 20
+#define FIRST_WAITS_PER_MS 10000 /* 100 ns, then twice as long each time */
 
 uint32_t vmbus_connection = FIRST_CONNECTION;
 struct vmbus_offer_channel offers[MAX_OFFERS];
 uint32_t nr_offers;
+
+uint32_t gpadl_messages;
 
 static uint32_t next_gpadl = FIRST_GPADL;
 static uint32_t message_vp; /* where answers come, since the last contact */
@@ -23,14 +27,21 @@ static bool connected;
 bool vmbus_post(enum vmbus_message_type type, void *message, size_t size)
 {
 	struct vmbus_header header = { .type = cpu_to_le32(type) };
-	uint64_t end = deadline(VMBUS_MS);
+	uint64_t wait = ticks_per_ms() / FIRST_WAITS_PER_MS;
 	uint16_t status;
 
 	memcpy(message, &header, sizeof(header));
-	do
+	for (int tries = 0;; tries++, wait *= 2) {
+		uint64_t start = ticks();
+
 		status = hv_post(vmbus_connection, VMBUS_MESSAGE_TYPE, message,
 				 size);
-	while (status == HV_STATUS_INSUFFICIENT_BUFFERS && !passed(end));
+		if (status != HV_STATUS_INSUFFICIENT_BUFFERS ||
+		    tries == POST_TRIES)
+			break;
+		while (!passed(start + wait))
+			relax();
+	}
 	if (status) {
 		case_failed(__FILE__, __LINE__, "HvCallPostMessage", status,
 			    0);
@@ -173,15 +184,22 @@ void vmbus_reset(void)
 	vmbus_connection = FIRST_CONNECTION;
 }
 
+const struct vmbus_offer_channel *offer_of(const struct guid *interface,
+					   uint32_t n)
+{
+	for (uint32_t i = 0; i < nr_offers; i++)
+		if (!memcmp(&offers[i].interface, interface,
+			    sizeof(*interface)) &&
+		    !le16_to_cpu(offers[i].sub_index) && !n--)
+			return &offers[i];
+	return NULL;
+}
+
 const struct vmbus_offer_channel *scsi_offer(uint32_t n)
 {
 	static const struct guid scsi = VSTOR_SCSI_INTERFACE;
 
-	for (uint32_t i = 0; i < nr_offers; i++)
-		if (!memcmp(&offers[i].interface, &scsi, sizeof(scsi)) &&
-		    !le16_to_cpu(offers[i].sub_index) && !n--)
-			return &offers[i];
-	return NULL;
+	return offer_of(&scsi, n);
 }
 
 /* ---- GPADLs ---- */
@@ -202,6 +220,7 @@ static bool post_header(uint32_t channel, uint32_t id, uint16_t bytes,
 		.range_count = cpu_to_le16(ranges),
 	};
 
+	gpadl_messages++;
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), word, n * WORD);
 	return vmbus_post(VMBUS_GPADL_HEADER, message,
@@ -213,6 +232,7 @@ static bool post_body(uint32_t id, const uint64_t *word, uint32_t n)
 	uint8_t message[VMBUS_MAX_MESSAGE];
 	struct vmbus_gpadl_body body = { .gpadl = cpu_to_le32(id) };
 
+	gpadl_messages++;
 	memcpy(message, &body, sizeof(body));
 	memcpy(message + sizeof(body), word, n * WORD);
 	return vmbus_post(VMBUS_GPADL_BODY, message, sizeof(body) + n * WORD);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tiny guest's side of VMBus: messages, GPADLs, channels, rings, and the
- * storage protocol on top.
+ * storage protocol on top; a NIC's is in tiny_net.h.
  *
  * Written from the formats alone; nothing is shared with the server under test
  * but the *_reg.h files. Functions that return bool return false after the
@@ -39,7 +39,8 @@ struct vmbus_message {
 /* Where messages are posted; the answer to a contact changes it. */
 extern uint32_t vmbus_connection;
 
-/* Sets the type and posts; waits while the server's queue is full. */
+/* Sets the type and posts; while the server's queue is full, twenty times more
+ * within a tenth of a second, as the least patient of kernels. */
 bool vmbus_post(enum vmbus_message_type type, void *message, size_t size);
 /* The next message; not within `ms`: false, and no failure. */
 bool vmbus_take(struct vmbus_message *message, uint32_t ms);
@@ -63,12 +64,15 @@ void vmbus_reset(void);
 
 extern struct vmbus_offer_channel offers[MAX_OFFERS];
 extern uint32_t nr_offers;
-/* The n-th SCSI controller that is no sub-channel; NULL: there is none. */
+/* The n-th of this interface that is no sub-channel; NULL: there is none. */
+const struct vmbus_offer_channel *offer_of(const struct guid *interface,
+					   uint32_t n);
 const struct vmbus_offer_channel *scsi_offer(uint32_t n);
 
 /* ---- GPADLs: pages that need not be adjacent ---- */
 
 uint32_t gpadl_new_id(void);
+extern uint32_t gpadl_messages; /* HEADERs and BODYs posted so far */
 /* Posts HEADER and `bodies` BODY messages at most. `n` pages from `gpa` on. */
 bool gpadl_post(uint32_t channel, uint32_t id, uint64_t gpa, uint32_t n,
 		uint32_t bodies);
@@ -115,11 +119,15 @@ uint16_t channel_signal(const struct channel *ch);
 /* Has an interrupt of the channel come to this VP, since the last look? */
 bool channel_signalled(const struct channel *ch, uint32_t vp);
 
+#define PACKET_RANGES 384u
+
 struct packet {
 	uint16_t type;
 	uint64_t transaction;
 	uint32_t size; /* of the payload, padding included */
+	uint32_t header_size; /* what a type has between descriptor and it */
 	uint8_t payload[1024];
+	uint8_t header[8 + 8 * PACKET_RANGES];
 };
 
 /* Writes one packet without a word to the server; false: no room. *was_empty
@@ -128,7 +136,11 @@ bool ring_put(struct channel *ch, uint16_t type, uint16_t flags,
 	      uint64_t transaction, const void *header, uint32_t header_size,
 	      const void *payload, uint32_t size, bool *was_empty);
 uint32_t ring_room(const struct channel *ch);
-/* Writes and signals as the protocol asks. Fails after VMBUS_MS without room. */
+/* Writes and signals as the protocol asks. Fails after VMBUS_MS without room.
+ * ring_send() asks for a completion. */
+bool ring_push(struct channel *ch, uint16_t type, uint16_t flags,
+	       uint64_t transaction, const void *header, uint32_t header_size,
+	       const void *payload, uint32_t size);
 bool ring_send(struct channel *ch, uint16_t type, uint64_t transaction,
 	       const void *header, uint32_t header_size, const void *payload,
 	       uint32_t size);

@@ -442,8 +442,6 @@ const struct tiny_case vmbus_cases[] = {
 	{ "U-04", "rings of 1 page are refused, of 2 work", u_04, NULL },
 	{ "U-05", "sub-channels: some opened, the primary closed first", u_05,
 	  NULL },
-	{ "U-08", "RNDIS at any offset", NULL,
-	  "no NIC here: relay_netvsp_hostile_test has it" },
 	{ "W-32", "2047 channels", NULL,
 	  "settings name 4 controllers: relay_limit_test has 2047" },
 	{ 0 },

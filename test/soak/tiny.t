@@ -19,7 +19,7 @@ case_guest() {
 	tiny_settings "$case_dir/settings.json"
 	vmm_limit=$((seconds + 30)) vmm_start --igvm "$igvm" -m 512MB -p 2 \
 		-c loglevel=7 --vtl0-kernel build/guest/tiny --vtl0-append \
-		"cases=U-*,-U-08,X-05,X-06,X-08,R-10 times=1 offers=3 $counts" \
+		"cases=U-*,X-05,X-06,X-08,R-10 times=1 offers=4 $counts" \
 		--disk mem:64MB,uh-nvme --settings "$case_dir/settings.json" \
 		--vmbus-com1-serial "file=$tap"
 	vmm_end 0 $seconds

@@ -9,7 +9,8 @@ tap=build/log/$area/guest/com1
 nvme=1d0f2a1e-0001-4e56-8d65-766d6d000000 # the first --disk
 
 # tiny_settings FILE: three controllers, the first with LUNs 0 and 3, room for
-# 200 requests and sub-channels; all of them are one disk.
+# 200 requests and sub-channels; all of them are one disk. And a NIC of four
+# queues that gets what it sends.
 tiny_settings() {
 	jq -n --arg nvme "$nvme" 'def lun(n): {lun: n,
 		backend: {nvme: {device: $nvme, nsid: 1}}};
@@ -18,7 +19,9 @@ tiny_settings() {
 			{instance: instance(1), queue_depth: 256,
 				sub_channels: 4, luns: [lun(0), lun(3)]},
 			{instance: instance(2), luns: [lun(0)]},
-			{instance: instance(3), luns: [lun(0)]}]}' >"$1"
+			{instance: instance(3), luns: [lun(0)]}],
+		nics: [{instance: instance(4), queues: 4, mtu: 9000,
+			backend: {loopback: {}}}]}' >"$1"
 }
 
 # tap_complete: the guest ran all that it planned.

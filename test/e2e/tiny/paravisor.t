@@ -7,7 +7,7 @@ case_guest() {
 	tiny_settings "$case_dir/settings.json"
 	vmm_start --igvm "$igvm" -m 512MB -p 2 -c loglevel=7 \
 		--vtl0-kernel build/guest/tiny \
-		--vtl0-append 'cases=-I-*,-X-09 offers=3' \
+		--vtl0-append 'cases=-I-*,-X-09 offers=4' \
 		--disk mem:64MB,uh-nvme --settings "$case_dir/settings.json" \
 		--vmbus-com1-serial "file=$tap"
 	vmm_end 0 60
