@@ -9,6 +9,8 @@ set -u
 
 fail() { echo "bench: failed: $*"; exit 1; }
 
+# The function's own driver, where the guest sees it.
+modprobe mana || fail "modprobe: $?"
 wait_for /sys/class/net/eth0 20 && wait_for /sys/class/net/eth1 20 || exit 1
 unshare -n sleep 10000 &
 far=$!
