@@ -2,8 +2,7 @@
 # Figures, printed: what a read costs in switches, signals and doorbells, what
 # VTL2 weighs, and when the boot got where. VTL2's memory has a gate, and so have
 # the counts that do not depend on how slow the machine is: entries do, since
-# the ticks of VTL2's kernel are among them, 40 to 100 a second on each VP. VP 1
-# has those and nothing else to do, so VP 0's less VP 1's are without them.
+# the ticks of VTL2's kernel are among them, 40 to 100 a second on each VP.
 . test/e2e/lib.sh
 . test/e2e/disk/start.sh
 
@@ -26,9 +25,6 @@ per_read() {
 		def calls: [.[] | .syscalls? // 0] + [.partition.hypercalls] | add;
 		"entries \(per(sum(.entries_intercept + .entries_interrupt)))" +
 		" (intercepts \(per(sum(.entries_intercept))))" +
-		" without ticks \(per(.ok.machine.vps |
-			.[0].entries_intercept + .[0].entries_interrupt -
-			.[1].entries_interrupt))" +
 		" signals \(per(sum(.actions) + (.ok.machine.hypercalls_vtl2 |
 			(."0x94" // 0) + (."0xc0" // 0))))" +
 		" interrupts of the model \(per(.ok.disks[0].nvme.interrupts))" +
