@@ -60,3 +60,12 @@ counted() {
 	jq -e ".host.mana | $1" "$stats" >/dev/null ||
 		fail "the model counted $(jq -c .host.mana "$stats")"
 }
+
+# all_done ROUNDS: what job=all of net.sh does, with its rounds, was done.
+all_done() {
+	says "$com1" "^net: $size bytes each way"
+	says "$com1" '^net: works after MTU' 2
+	says "$com1" '^net: spread '
+	says "$com1" '^net: mtu (1400|1500)' 2
+	says "$com1" "^net: $1 reloads"
+}
