@@ -8,7 +8,7 @@
 
 memory_gate=$((48 << 10)) # KiB, the kernel included
 # For one read. At depth 32 a request that is served alone is one of a few: on a
-# machine with nothing else to do 0.11, 0.10, 0.21 and 0.44 are measured. The
+# machine with little else to do 0.14, 0.15, 0.33 and 0.61 are measured. The
 # gates leave room for one whose CPUs have three times as much to do; a guest
 # that signals each request is far above them.
 gates_1='intercepts 1.3 signals 1.1 doorbells 2.1'
