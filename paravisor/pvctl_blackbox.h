@@ -18,9 +18,9 @@
 
 /*
  * `blackbox FILE [--json] [-n N]`, argv[0] being the command's name, `json' what
- * was said before it. What it
- * finds goes to stdout. Status as pvctl's: 0; 1 no black box, or the file
- * cannot be read, after one line on stderr; 2 usage, likewise.
+ * was said before it. What it finds goes to stdout. Status as pvctl's: 0; 1 no
+ * black box, or the file cannot be read, after one line on stderr; 2 usage,
+ * likewise.
  */
 int pvctl_blackbox(int argc, char **argv, bool json);
 

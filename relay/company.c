@@ -6,8 +6,8 @@
  * submission, a doorbell, an interrupt and a signal back for every one. Where
  * the device is fast it stays that way, however many the guest has to send: its
  * processor is here, not there, until the request has ended. So when a guest is
- * known to have many requests, its queue is left masked for a while, a hold, and
- * the next look takes what came meanwhile, all of it at once:
+ * known to have many requests, its queue is left masked for a while, a hold,
+ * and the next look takes what came meanwhile, all of it at once:
  *
  *	          company seen, or a probe found it
  *	  off ------------------------------------------> on
@@ -51,7 +51,6 @@
 #define ALONE 8u
 #define PROBE_FIRST 8u
 #define PROBE_LAST 128u
-#define SHORTEST_NS COMPANY_SHORTEST_NS
 #define LONGEST_NS 10000000ull
 
 void company_init(struct company *c)
@@ -79,14 +78,9 @@ static uint64_t limit(const struct company *c)
 
 static void set_window(struct company *c, uint64_t ns)
 {
-	c->window = ns < SHORTEST_NS ? SHORTEST_NS : ns;
+	c->window = ns < COMPANY_SHORTEST_NS ? COMPANY_SHORTEST_NS : ns;
 	if (c->window > limit(c))
 		c->window = limit(c);
-}
-
-static uint32_t most(const struct company *c)
-{
-	return c->most > c->before ? c->most : c->before;
 }
 
 static void begin_epoch(struct company *c)
@@ -112,9 +106,9 @@ void company_seen(struct company *c, uint32_t together)
 {
 	if (together > c->most)
 		c->most = together;
-	if (!c->on && c->service >= SHORTEST_NS && c->most >= COMPANY)
+	if (!c->on && c->service >= COMPANY_SHORTEST_NS && c->most >= COMPANY)
 		switch_to(c, true);
-	else if (c->on && c->looks == EPOCH && most(c) < COMPANY)
+	else if (c->on && c->looks == EPOCH && company_most(c) < COMPANY)
 		switch_to(c, false);
 	else if (c->looks++ == EPOCH)
 		begin_epoch(c);
@@ -124,9 +118,10 @@ uint64_t company_wait(struct company *c, uint32_t together)
 {
 	uint64_t ns;
 
-	if (c->service < SHORTEST_NS || c->idle)
+	if (c->service < COMPANY_SHORTEST_NS || c->idle)
 		return 0;
-	if (c->on ? together * 2 >= most(c) : together || c->quiet < c->rare)
+	if (c->on ? together * 2 >= company_most(c) :
+		    together || c->quiet < c->rare)
 		return 0;
 	c->holds += !c->holding;
 	c->holding = true;
@@ -137,7 +132,7 @@ uint64_t company_wait(struct company *c, uint32_t together)
 /* The window follows what came in it. */
 static void adapt(struct company *c, uint32_t together)
 {
-	uint32_t of = most(c);
+	uint32_t of = company_most(c);
 
 	if (c->probing) {
 		/* What it found is in `most` already, if it was more. */

@@ -40,6 +40,12 @@ void company_init(struct company *c);
 /* A request was at its device for so long. Not of each: now and then. */
 void company_served(struct company *c, uint64_t ns);
 
+/* So many were here at once, lately. */
+static inline uint32_t company_most(const struct company *c)
+{
+	return c->most > c->before ? c->most : c->before;
+}
+
 /* The guest signalled. */
 static inline void company_signalled(struct company *c)
 {
@@ -58,9 +64,7 @@ static inline bool company_calm(const struct company *c, uint32_t together)
  * again: shall we look for others already? */
 static inline bool company_worth(const struct company *c, uint32_t together)
 {
-	uint32_t most = c->most > c->before ? c->most : c->before;
-
-	return !c->on || together * 8 < most * 7;
+	return !c->on || together * 8 < company_most(c) * 7;
 }
 
 /* A look is over and so many are here. */

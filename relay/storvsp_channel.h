@@ -187,8 +187,6 @@ void storvsp_rest_close(struct storvsp_channel *ch);
 bool storvsp_may_rest(struct storvsp_channel *ch);
 /* Something ended. True: there is no need to look at the ring for that. */
 bool storvsp_need_not_look(struct storvsp_channel *ch);
-/* As a timer: the client was left masked, and nothing came since. */
-void storvsp_look(struct reactor_timer *look);
 /* The time of a command at its disk: of the next one, of this one, it ended. */
 void storvsp_time_next(struct storvsp_channel *ch);
 void storvsp_time(struct storvsp_channel *ch,

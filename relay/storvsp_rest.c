@@ -57,12 +57,34 @@ static void hold_over(struct reactor_timer *hold)
 	storvsp_run(ch);
 }
 
-void storvsp_rest_open(struct storvsp_channel *ch)
+static void forget_young(struct storvsp_channel *ch)
 {
-	ch->look.fn = storvsp_look;
-	ch->hold.fn = hold_over;
 	ch->young = 0;
 	memset(ch->taken, 0, sizeof(ch->taken));
+}
+
+/* The client was left masked for as long as it may be. */
+static void look_at_last(struct reactor_timer *look)
+{
+	struct storvsp_channel *ch = (struct storvsp_channel *)
+		((char *)look - offsetof(struct storvsp_channel, look));
+
+	if (ch->closing || ch->stopped)
+		return;
+	if (ch->run == ch->look_run) {
+		/* Nothing came: what is under way is as good as old. */
+		ch->count.late++;
+		ch->run += STORVSP_YOUNG_RUNS;
+		forget_young(ch);
+	}
+	storvsp_run(ch);
+}
+
+void storvsp_rest_open(struct storvsp_channel *ch)
+{
+	ch->look.fn = look_at_last;
+	ch->hold.fn = hold_over;
+	forget_young(ch);
 	ch->rests = ch->waited = false;
 	ch->timed = NULL;
 	ch->time_next = true;
@@ -130,23 +152,6 @@ bool storvsp_need_not_look(struct storvsp_channel *ch)
 	}
 	ch->look_run = ch->run - 1; /* something came */
 	return true;
-}
-
-void storvsp_look(struct reactor_timer *look)
-{
-	struct storvsp_channel *ch = (struct storvsp_channel *)
-		((char *)look - offsetof(struct storvsp_channel, look));
-
-	if (ch->closing || ch->stopped)
-		return;
-	if (ch->run == ch->look_run) {
-		/* Nothing came: what is under way is as good as old. */
-		ch->count.late++;
-		ch->run += STORVSP_YOUNG_RUNS;
-		ch->young = 0;
-		memset(ch->taken, 0, sizeof(ch->taken));
-	}
-	storvsp_run(ch);
 }
 
 void storvsp_time_next(struct storvsp_channel *ch)
