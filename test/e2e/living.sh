@@ -6,8 +6,7 @@
 #
 #	vmm_start ... --vmbus-com1-serial "listen=$(com1_socket)"; com1_join
 #	shell_open 40
-#	waits before 60; snapshot before; go_on
-#	waits after 60; snapshot after; go_on
+#	waits before 60; before_and_after 60
 #	leaks_nothing PAGES
 # shellcheck shell=bash
 
@@ -46,6 +45,16 @@ snapshot() {
 	stats_to "$case_dir/$1"
 	living "$case_dir/$1" >"$case_dir/living.$1"
 	[ "$FLAVOUR" != debug ] || process "$1"
+}
+
+# before_and_after SECONDS: as soon as the guest waits, what lives then and, when
+# it waits again, within so long, what lives behind its work. It goes on.
+before_and_after() {
+	snapshot before
+	go_on
+	waits after "$1"
+	snapshot after
+	go_on
 }
 
 # leaks_nothing PAGES: `before' and `after' are the same, but for as many pages.

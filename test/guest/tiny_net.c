@@ -270,21 +270,30 @@ bool nic_config(struct nic *nic, uint32_t mtu)
 	return nic_tell(nic, &config) && nic_tell(nic, &version);
 }
 
-bool nic_receive_buffer(struct nic *nic, uint32_t n)
+/* A GPADL of `n` pages, and what the server says of it as a buffer. */
+static bool give_buffer(struct nic *nic, enum nvs_type type, uint16_t id,
+			const void *at, uint32_t n, uint32_t *gpadl)
 {
 	struct nvs_message message = {
-		.type = cpu_to_le32(NVS_SEND_RECEIVE_BUFFER),
-		.buffer.id = cpu_to_le16(NVS_RECEIVE_BUFFER_ID),
+		.type = cpu_to_le32(type),
+		.buffer.id = cpu_to_le16(id),
 	};
+
+	if (!gpadl_create(nic->ch.id, at, n, gpadl))
+		return false;
+	message.buffer.gpadl = cpu_to_le32(*gpadl);
+	return nic_ask(nic, &message, NULL);
+}
+
+bool nic_receive_buffer(struct nic *nic, uint32_t n)
+{
 	struct nvs_receive_buffer_complete *done =
 		&nic->reply.receive_buffer_complete;
 
 	nic->receive = pages(n);
 	nic->receive_bytes = n * TINY_PAGE;
-	if (!gpadl_create(nic->ch.id, nic->receive, n, &nic->receive_gpadl))
-		return false;
-	message.buffer.gpadl = cpu_to_le32(nic->receive_gpadl);
-	if (!nic_ask(nic, &message, NULL))
+	if (!give_buffer(nic, NVS_SEND_RECEIVE_BUFFER, NVS_RECEIVE_BUFFER_ID,
+			 nic->receive, n, &nic->receive_gpadl))
 		return false;
 	NEED(le32_to_cpu(nic->reply.type) == NVS_RECEIVE_BUFFER_COMPLETE);
 	NEED(le32_to_cpu(done->status) == NVS_STATUS_SUCCESS);
@@ -299,18 +308,12 @@ bool nic_receive_buffer(struct nic *nic, uint32_t n)
 
 bool nic_send_buffer(struct nic *nic, uint32_t n)
 {
-	struct nvs_message message = {
-		.type = cpu_to_le32(NVS_SEND_SEND_BUFFER),
-		.buffer.id = cpu_to_le16(NVS_SEND_BUFFER_ID),
-	};
 	struct nvs_send_buffer_complete *done =
 		&nic->reply.send_buffer_complete;
 
 	nic->send = pages(n);
-	if (!gpadl_create(nic->ch.id, nic->send, n, &nic->send_gpadl))
-		return false;
-	message.buffer.gpadl = cpu_to_le32(nic->send_gpadl);
-	if (!nic_ask(nic, &message, NULL))
+	if (!give_buffer(nic, NVS_SEND_SEND_BUFFER, NVS_SEND_BUFFER_ID,
+			 nic->send, n, &nic->send_gpadl))
 		return false;
 	NEED(le32_to_cpu(nic->reply.type) == NVS_SEND_BUFFER_COMPLETE);
 	NEED(le32_to_cpu(done->status) == NVS_STATUS_SUCCESS);

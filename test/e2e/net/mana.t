@@ -19,11 +19,7 @@ case_whole() {
 	com1_join
 	waits before 300
 	[ "$FLAVOUR" != debug ] || shell_open 10
-	snapshot before
-	go_on
-	waits after 120
-	snapshot after
-	go_on
+	before_and_after 120
 	vmm_end 0 30
 	server_stop
 	says "$com1" '^guest-exit: 0'

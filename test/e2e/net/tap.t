@@ -41,11 +41,7 @@ case_tap() {
 	waits before 200
 	# The other side goes for a while, and comes back.
 	send 'ifconfig t0 down; sleep 1; ifconfig t0 up'
-	snapshot before
-	go_on
-	waits after 120
-	snapshot after
-	go_on
+	before_and_after 120
 	vmm_end 0 30
 	says "$com1" '^guest-exit: 0'
 	says "$com1" '^net: [0-9a-f:]* hv_netvsc, PCI: 0'
