@@ -94,14 +94,27 @@ dmesg | grep 'NMI received' | sed 's/^/platform: dmesg /'
 modprobe rtc-cmos 2>/dev/null
 rtc=/sys/class/rtc/rtc0/since_epoch
 source=/sys/devices/system/clocksource/clocksource0
-now=$(cat $rtc)
-until [ "$(cat $rtc)" != "$now" ]; do
-	:
-done
-say "rtc $((now + 1)) s"
+# next_second: right after the RTC's next second began, which is in $now. Nothing
+# is forked, which may take as long as a second on a slow machine.
+next_second() {
+	local before
+
+	read -r before <$rtc
+	now=$before
+	until [ "$now" != "$before" ]; do
+		read -r now <$rtc
+	done
+}
+next_second
+say "rtc $now s"
 say "clocksources $(cat $source/available_clocksource)"
 echo acpi_pm >$source/current_clocksource
 say "clocksource $(cat $source/current_clocksource)"
-rtc0=$(cat $rtc) time0=$(date +%s)
+next_second
+rtc0=$now
+read -r time0 rest </proc/uptime
 sleep 4
-say "acpi_pm $(($(date +%s) - time0)) s while rtc $(($(cat $rtc) - rtc0)) s"
+next_second
+read -r time1 rest </proc/uptime
+say "acpi_pm $((${time1%.*}${time1#*.} - ${time0%.*}${time0#*.})) cs" \
+	"while rtc $((now - rtc0)) s"
