@@ -33,8 +33,10 @@
  *
  * Failure answers: when the kernel refuses entries for want of memory, what
  * could not be queued stays marked and the pass reports work left; the thread
- * is then woken again after GUEST_SLICE_NS at the latest, so that neither the
- * work nor the guest starves.
+ * is then woken again after a slice of the guest's, so that neither the work nor
+ * the guest starves. To ask for that is a system call, which on a slow machine
+ * takes longer than a slice: such a slice never was, and the next is twice as
+ * long.
  */
 #include <errno.h>
 #include <poll.h>
@@ -60,8 +62,10 @@ LOG_MODULE("reactor");
 /* Calls and completions of one pass: tens of microseconds of work. */
 #define PASS_BUDGET 256
 #define PASS_ROUNDS 16
-/* How long VTL0 runs when a pass left work. */
+/* How long VTL0 runs when a pass left work: a slice, and longer ones as long as
+ * they were over before VTL0 could begin. */
 #define GUEST_SLICE_NS 100000ull
+#define GUEST_SLICE_LONGEST_NS (GUEST_SLICE_NS << 8)
 #define MAX_WATCHES 64
 
 /* A watch's poll request; the kernel may know it longer than the watch is. */
@@ -86,6 +90,7 @@ struct reactor {
 	struct __kernel_timespec timeout_at;
 	uint64_t timeout_deadline;
 	bool timeout_armed;
+	uint64_t slice; /* of the guest's, when a pass leaves work */
 
 	struct watch_slot watch[MAX_WATCHES];
 	bool watches_unsettled; /* some slot could not get its SQE */
@@ -109,6 +114,7 @@ struct reactor *reactor_create(unsigned int vp)
 		return NULL;
 	r->vp = vp;
 	r->timeout_op.done = timeout_done;
+	r->slice = GUEST_SLICE_NS;
 	for (unsigned int i = 0; i < MAX_WATCHES; i++) {
 		r->watch[i].op.done = poll_done;
 		r->watch[i].reactor = r;
@@ -449,11 +455,17 @@ bool reactor_pass(struct reactor *r)
 out_work_left:
 	r->counters.over_budget++;
 	r->work_left = true;
-	/* Submitted at once: the next pass may be long in coming. What expires
-	 * within that call, on a slow machine, wakes nobody (ring_enter()). */
-	if (!wake_at(r, reactor_now() + GUEST_SLICE_NS) ||
-	    ring_enter(&r->ring) || reactor_now() >= r->timeout_deadline)
+	/* Submitted at once: the next pass may be long in coming. */
+	if (!wake_at(r, reactor_now() + r->slice) || ring_enter(&r->ring)) {
 		reactor_wake(r);
+	} else if (reactor_now() < r->timeout_deadline) {
+		r->slice = GUEST_SLICE_NS;
+	} else {
+		/* What expires within that call wakes nobody (ring_enter()). */
+		reactor_wake(r);
+		if (r->slice < GUEST_SLICE_LONGEST_NS)
+			r->slice *= 2;
+	}
 	return true;
 }
 

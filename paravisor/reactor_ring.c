@@ -19,6 +19,14 @@
  * between, while the kernel sets the flag first and looks at the switch
  * after: at least one of the two notices.
  *
+ * The kernel sets the flag when its list was empty, and clears it when it begins
+ * to run the list. What completes while it runs finds the list empty and is
+ * often run still: the flag stays set, and nothing is due. The kernel does not
+ * clear it again before something is, and a thread that goes by it would call
+ * for ever. So ring_enter() clears it first: what was on the list is run by that
+ * call, and what comes later sets it again. A flag that tells nothing costs one
+ * call so.
+ *
  * Buffers: guest RAM is pinned once and all rings share the table; one RAM
  * range is one buffer. A ring with a single issuer can not be cloned from by
  * another thread, so the first ring keeps a second, plain one that never does
@@ -172,8 +180,11 @@ bool ring_due(const struct ring *ring)
 
 int ring_enter(struct ring *ring)
 {
+	unsigned int *flags = ring->uring.sq.kflags;
 	int submitted;
 
+	if (IO_URING_READ_ONCE(*flags) & IORING_SQ_TASKRUN)
+		__atomic_fetch_and(flags, ~IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 	io_uring_cq_eventfd_toggle(&ring->uring, false);
 	submitted = io_uring_submit_and_get_events(&ring->uring);
 	io_uring_cq_eventfd_toggle(&ring->uring, true);
@@ -183,6 +194,8 @@ int ring_enter(struct ring *ring)
 		ring->counters->sqes += (unsigned int)submitted;
 		return 0;
 	}
+	/* The list may not have been run. */
+	__atomic_fetch_or(flags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
 	if (submitted != -EINTR)
 		log_warn_limited("io_uring_enter: %s", strerror(-submitted));
 	return submitted;
