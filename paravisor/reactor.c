@@ -24,9 +24,9 @@
  * made anew after fn(), so that a watch is called as long as its descriptor
  * is readable; its SQE rides on the io_uring_enter of the pass.
  *
- * Timers: one io_uring timeout stands for the soonest of them. A timerfd
- * would cost two system calls per use. While the timeout is outstanding no
- * timer can be due, so that the clock is not read either.
+ * Timers: io_uring timeouts stand for the soonest of them (reactor_timeouts.c). A
+ * timerfd would cost two system calls per use. While the kernel has nothing for
+ * us no timer can be due, so that the clock is not read either.
  *
  * Threads: others touch the queue of calls (reactor_calls.c), the stop flag and
  * the eventfd.
@@ -54,6 +54,7 @@
 #include "reactor.h"
 #include "reactor_calls.h"
 #include "reactor_ring.h"
+#include "reactor_timeouts.h"
 #include "reactor_timers.h"
 
 LOG_MODULE("reactor");
@@ -86,10 +87,7 @@ struct reactor {
 	struct reactor_calls calls;
 
 	struct reactor_timers timers;
-	struct uring_op timeout_op;
-	struct __kernel_timespec timeout_at;
-	uint64_t timeout_deadline;
-	bool timeout_armed;
+	struct reactor_timeouts timeouts;
 	uint64_t slice; /* of the guest's, when a pass leaves work */
 
 	struct watch_slot watch[MAX_WATCHES];
@@ -101,7 +99,6 @@ struct reactor {
 
 static __thread struct reactor *current;
 
-static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra);
 static void poll_done(struct uring_op *op, int32_t res, uint64_t extra);
 
 struct reactor *reactor_create(unsigned int vp)
@@ -113,7 +110,7 @@ struct reactor *reactor_create(unsigned int vp)
 	if (!r)
 		return NULL;
 	r->vp = vp;
-	r->timeout_op.done = timeout_done;
+	reactor_timeouts_init(&r->timeouts);
 	r->slice = GUEST_SLICE_NS;
 	for (unsigned int i = 0; i < MAX_WATCHES; i++) {
 		r->watch[i].op.done = poll_done;
@@ -286,50 +283,28 @@ void reactor_timer_cancel(struct reactor *r, struct reactor_timer *timer)
 	reactor_timers_cancel(&r->timers, timer);
 }
 
+/* Does the kernel wake us for the soonest of them? */
+static bool timers_are_covered(const struct reactor *r)
+{
+	return !r->timers.first || reactor_timeouts_soonest(&r->timeouts) <=
+					   r->timers.first->deadline;
+}
+
 static void run_timers(struct reactor *r)
 {
-	/* The timeout comes with the soonest deadline, or before it. */
+	uint64_t now;
+
 	if (!r->timers.first ||
-	    (r->timeout_armed &&
-	     r->timers.first->deadline >= r->timeout_deadline))
+	    (timers_are_covered(r) && !ring_has_completed(&r->ring)))
 		return;
-	r->counters.timers += reactor_timers_expire(&r->timers, reactor_now());
+	now = reactor_now();
+	reactor_timeouts_pass(&r->timeouts, now);
+	r->counters.timers += reactor_timers_expire(&r->timers, now);
 }
 
-static void timeout_done(struct uring_op *op, int32_t res, uint64_t extra)
-{
-	struct reactor *r = (struct reactor *)((char *)op -
-		offsetof(struct reactor, timeout_op));
-
-	(void)res;
-	(void)extra;
-	r->timeout_armed = false;
-}
-
-/* Has the kernel wake us at `deadline`; an outstanding timeout that comes
- * sooner is good enough. False when it can not be asked. */
 static bool wake_at(struct reactor *r, uint64_t deadline)
 {
-	struct io_uring_sqe *sqe;
-
-	if (r->timeout_armed && r->timeout_deadline <= deadline)
-		return true;
-	sqe = ring_sqe(&r->ring, r->timeout_armed ? NULL : &r->timeout_op);
-	if (!sqe)
-		return false;
-	r->timeout_at.tv_sec = (long long)(deadline / NS_PER_SECOND);
-	r->timeout_at.tv_nsec = (long long)(deadline % NS_PER_SECOND);
-	/* An update may find that the timeout has just passed: good, too. */
-	if (r->timeout_armed)
-		io_uring_prep_timeout_update(sqe, &r->timeout_at,
-					     (uintptr_t)&r->timeout_op,
-					     IORING_TIMEOUT_ABS);
-	else
-		io_uring_prep_timeout(sqe, &r->timeout_at, 0,
-				      IORING_TIMEOUT_ABS);
-	r->timeout_deadline = deadline;
-	r->timeout_armed = true;
-	return true;
+	return reactor_timeouts_wake_at(&r->timeouts, &r->ring, deadline);
 }
 
 /* Watches. */
@@ -421,7 +396,7 @@ static void settle_watches(struct reactor *r)
 static bool work_due(const struct reactor *r)
 {
 	return atomic_load(&r->calls.newest) || ring_due(&r->ring) ||
-	       io_uring_cq_ready(&r->ring.uring) || r->watches_unsettled;
+	       ring_has_completed(&r->ring) || r->watches_unsettled;
 }
 
 bool reactor_pass(struct reactor *r)
@@ -445,7 +420,7 @@ bool reactor_pass(struct reactor *r)
 			refused = true;
 		if (done < PASS_BUDGET)
 			done += ring_reap(&r->ring, PASS_BUDGET - done);
-		if (!work_due(r) && (r->timeout_armed || !r->timers.first))
+		if (!work_due(r) && timers_are_covered(r))
 			break;
 		if (refused || done >= PASS_BUDGET || ++rounds == PASS_ROUNDS)
 			goto out_work_left;
@@ -458,7 +433,7 @@ out_work_left:
 	/* Submitted at once: the next pass may be long in coming. */
 	if (!wake_at(r, reactor_now() + r->slice) || ring_enter(&r->ring)) {
 		reactor_wake(r);
-	} else if (reactor_now() < r->timeout_deadline) {
+	} else if (reactor_now() < reactor_timeouts_soonest(&r->timeouts)) {
 		r->slice = GUEST_SLICE_NS;
 	} else {
 		/* What expires within that call wakes nobody (ring_enter()). */

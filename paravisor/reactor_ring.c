@@ -178,6 +178,12 @@ bool ring_due(const struct ring *ring)
 		(IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW));
 }
 
+bool ring_has_completed(const struct ring *ring)
+{
+	return (IO_URING_READ_ONCE(*ring->uring.sq.kflags) &
+		IORING_SQ_TASKRUN) || io_uring_cq_ready(&ring->uring);
+}
+
 int ring_enter(struct ring *ring)
 {
 	unsigned int *flags = ring->uring.sq.kflags;

@@ -49,6 +49,9 @@ struct io_uring_sqe *ring_sqe(struct ring *ring, struct uring_op *op);
 /* True when ring_enter() has something to do. */
 bool ring_due(const struct ring *ring);
 
+/* True when the kernel has completions for us, posted or not. */
+bool ring_has_completed(const struct ring *ring);
+
 /* Submits all that is queued and lets the kernel post what has completed.
  * 0 or -errno, logged. */
 int ring_enter(struct ring *ring);

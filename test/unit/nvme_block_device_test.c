@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/block_device.c nvme/block_limits.c nvme/controller.c paravisor/sysfs.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/self_test.c nvme/uevent.c nvme/uevent_message.c include/guid.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c test/unit/inspect_list.c */
+/* SOURCES: nvme/block_device.c nvme/block_limits.c nvme/controller.c paravisor/sysfs.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/self_test.c nvme/uevent.c nvme/uevent_message.c include/guid.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timeouts.c paravisor/reactor_timers.c paravisor/reactor_ring.c test/unit/inspect_list.c */
 /* A file as a disk, by the kernel's io_uring. */
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/namespace.c nvme/controller.c paravisor/sysfs.c nvme/status.c nvme/command.c nvme/passthrough.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/uevent.c nvme/uevent_message.c nvme/host_id.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
+/* SOURCES: nvme/namespace.c nvme/controller.c paravisor/sysfs.c nvme/status.c nvme/command.c nvme/passthrough.c nvme/ring_disk.c nvme/ring_disk_life.c nvme/transfer.c nvme/reservation.c nvme/uevent.c nvme/uevent_message.c nvme/host_id.c include/guid.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timeouts.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
 
 #include <setjmp.h>
 #include <stdarg.h>

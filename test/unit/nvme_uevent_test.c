@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: nvme/uevent.c nvme/uevent_message.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
+/* SOURCES: nvme/uevent.c nvme/uevent_message.c paravisor/inspect.c paravisor/log.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timeouts.c paravisor/reactor_timers.c paravisor/reactor_ring.c */
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c */
+/* SOURCES: paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timeouts.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/inspect.c paravisor/log.c */
 
 #include <errno.h>
 #include <fcntl.h>

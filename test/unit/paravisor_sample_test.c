@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/vp.c paravisor/sample.c paravisor/trace.c paravisor/synic.c paravisor/hypercall.c paravisor/diag_inspect.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/violation.c paravisor/inspect.c paravisor/log.c test/unit/inspect_list.c */
+/* SOURCES: paravisor/vp.c paravisor/sample.c paravisor/trace.c paravisor/synic.c paravisor/hypercall.c paravisor/diag_inspect.c paravisor/reactor.c paravisor/reactor_calls.c paravisor/reactor_timeouts.c paravisor/reactor_timers.c paravisor/reactor_ring.c paravisor/guest_memory.c paravisor/violation.c paravisor/inspect.c paravisor/log.c test/unit/inspect_list.c */
 /*
  * Samples of a VP: its real thread and reactor, with a kernel stood in for that
  * stays in VTL0 until the reactor's poll file wakes it, and the diagnosis port
