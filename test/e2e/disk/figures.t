@@ -8,11 +8,12 @@
 
 memory_gate=$((48 << 10)) # KiB, the kernel included
 # For one read. At depth 32 a request that is served alone is one of a few: on a
-# machine with little else to do 0.14, 0.15, 0.33 and 0.61 are measured. The
-# gates leave room for one whose CPUs have three times as much to do; a guest
-# that signals each request is far above them.
+# machine with little else to do 0.11, 0.11, 0.23 and 0.46 are measured, and up
+# to 0.42, 0.42, 0.86 and 1.42 on one whose CPUs have three times as much to do.
+# The gates are above that, and below what a guest costs that signals each
+# request: 1.03, 0.97, 1.99 and 2.52.
 gates_1='intercepts 1.3 signals 1.1 doorbells 2.1'
-gates_32='intercepts 0.5 signals 0.5 doorbells 1 syscalls 1.7'
+gates_32='intercepts 0.7 signals 0.7 doorbells 1.4 syscalls 1.9'
 
 # A signal is an interrupt raised in VTL0: by an action that goes with a return
 # to it, or by one of the hypercalls AssertVirtualInterrupt, SignalEventDirect.
