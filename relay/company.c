@@ -31,7 +31,8 @@
  * that finds more by a quarter, the window stays so, and is tried again.
  *
  * Bounds: a window is never longer than what a request takes at the device, so
- * that waiting doubles a latency at most, nor than LONGEST_NS. What a request
+ * that waiting doubles a latency at most, nor than LONGEST_NS
+ * or what the owner says. What a request
  * takes is learnt from samples, quickly when they are shorter and slowly when
  * they are longer: of a fast disk beside a slow one, the fast one's counts.
  *
@@ -57,6 +58,7 @@ void company_init(struct company *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->rare = PROBE_FIRST;
+	c->longest = LONGEST_NS;
 }
 
 void company_served(struct company *c, uint64_t ns)
@@ -73,7 +75,7 @@ void company_served(struct company *c, uint64_t ns)
 
 static uint64_t limit(const struct company *c)
 {
-	return c->service < LONGEST_NS ? c->service : LONGEST_NS;
+	return c->service < c->longest ? c->service : c->longest;
 }
 
 static void set_window(struct company *c, uint64_t ns)

@@ -23,6 +23,7 @@ struct inspect;
 struct company {
 	uint64_t service;      /* time of a request at its device; 0: unknown */
 	uint64_t window;       /* of a hold */
+	uint64_t longest;      /* may a window be; the owner may set it */
 	uint32_t most, before; /* together, in this epoch and in the last */
 	uint32_t last;	       /* together, after a hold */
 	bool on;
