@@ -15,6 +15,11 @@
  * alone with a queue that is neither armed nor due: an event is what pulls the
  * VP out of it.
  *
+ * Frames that were sent and that nobody waits for have no event: what wakes the
+ * queue otherwise finds them, or after NIC_LATE_NS a timer. Those that are not
+ * sent by then have one. While the client rests nothing else has one either: it
+ * is about to have the queue polled.
+ *
  * Asleep, events come through a descriptor that the reactor watches. A CQ that
  * is still armed from before is not armed again; an event that is on its way
  * while its entries have been polled already costs one empty pass. One that
@@ -25,6 +30,7 @@
  * looked at any more, and its NIC hears of it.
  */
 #include <errno.h>
+#include <stddef.h>
 
 #include <pv/log.h>
 
@@ -75,11 +81,18 @@ void queue_event(struct nic_queue *q, bool tx)
 
 static void sleep_armed(struct nic_queue *q)
 {
-	if (tx_outstanding(q) && !q->tx_cq.armed) {
+	if (!tx_outstanding(q)) {
+		q->tx_soon = false;
+	} else if (q->tx_cq.armed) {
+		; /* from before */
+	} else if (q->tx_soon) {
 		mana_cq_arm(&q->doorbells, &q->tx_cq);
 		q->arms++;
+	} else if (!q->rests && !q->late.armed) {
+		reactor_timer_arm(q->reactor, &q->late,
+				  reactor_now() + NIC_LATE_NS);
 	}
-	if (q->receives && !q->rx_cq.armed) {
+	if (q->receives && !q->rests && !q->rx_cq.armed) {
 		mana_cq_arm(&q->doorbells, &q->rx_cq);
 		q->arms++;
 	}
@@ -119,13 +132,30 @@ static void poll_queue(struct reactor_call *call)
 	q->stats.doorbells = q->doorbells.rung;
 }
 
+void queue_rest(struct nic_queue *q, bool rests)
+{
+	q->rests = rests;
+	if (!rests)
+		queue_poll_soon(q);
+}
+
+static void look_late(struct reactor_timer *late)
+{
+	struct nic_queue *q = (struct nic_queue *)((char *)late -
+		offsetof(struct nic_queue, late));
+
+	q->tx_soon = tx_outstanding(q);
+	if (q->tx_soon)
+		queue_poll_soon(q);
+}
+
 static void look_at(struct reactor_call *call)
 {
 	struct nic_queue *q = (struct nic_queue *)((char *)call -
 		offsetof(struct nic_queue, look));
 	uint32_t tx = q->tx_cq.head, rx = q->rx_cq.head;
 
-	if (q->idle < IDLE_PASSES) /* it polls anyway */
+	if (q->idle < IDLE_PASSES || q->rests) /* it polls anyway */
 		return;
 	poll_queue(&q->poll);
 	if (q->tx_cq.head == tx && q->rx_cq.head == rx)
@@ -159,6 +189,7 @@ int queue_attach(struct nic_queue *q)
 
 	q->poll.fn = poll_queue;
 	q->look.fn = look_at;
+	q->late.fn = look_late;
 	q->watch.fn = readable;
 	q->watch.fd = q->event_fd;
 	err = reactor_watch_add(q->reactor, &q->watch);
@@ -174,6 +205,7 @@ void queue_detach(struct nic_queue *q)
 		return;
 	q->attached = false;
 	q->stopped = true;
+	reactor_timer_cancel(q->reactor, &q->late);
 	if (q->watch.fd >= 0)
 		reactor_watch_remove(q->reactor, &q->watch);
 }

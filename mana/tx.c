@@ -259,6 +259,7 @@ unsigned int queue_tx(struct nic_queue *q, const struct nic_frame *frames,
 
 	/* A queue that broke holds what it is given, until it is stopped. */
 	while (n < nr && tx_one(q, &frames[n])) {
+		q->tx_soon |= frames[n].soon;
 		n++;
 		if (++q->tx_silent >= MAX_SILENT)
 			tell_last(q, first);

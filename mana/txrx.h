@@ -89,6 +89,9 @@ struct nic_queue {
 	uint32_t rx_rung; /* rx_head as the device knows it */
 	uint32_t tx_silent; /* frames since the last that has a completion */
 	struct reactor_call poll, look;
+	struct reactor_timer late; /* frames sent are looked for, asleep */
+	bool tx_soon;		   /* an event is to tell of them */
+	bool rests;		   /* the client comes back by itself */
 	struct reactor_watch watch;
 	bool attached, stopped, polling;
 	unsigned int idle; /* passes in a row that found nothing */
@@ -117,6 +120,8 @@ void queue_rx_post(struct nic_queue *queue, const struct nic_buffer *buffers,
 		   unsigned int nr);
 unsigned int queue_tx(struct nic_queue *queue, const struct nic_frame *frames,
 		      unsigned int nr);
+
+void queue_rest(struct nic_queue *queue, bool rests);
 
 /* ---- between poll.c, tx.c and rx.c ---- */
 

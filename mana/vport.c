@@ -249,6 +249,7 @@ static const struct nic_ops vport_ops = {
 	.set_filter = vport_set_filter,
 	.rx_post = queue_rx_post,
 	.tx = queue_tx,
+	.rest = queue_rest,
 	.stats = vport_stats,
 	.inspect = vport_inspect,
 	.close = vport_close,

@@ -131,7 +131,7 @@ static void offloads_for_version_6_and_udp(void **state)
 }
 
 /* Frames of one range each, ids from 100. */
-static void send_batch(unsigned int nr)
+static void send_frames(unsigned int nr, bool soon)
 {
 	struct gpa_range r[FAKE_DEPTH];
 	struct nic_frame frame[FAKE_DEPTH];
@@ -139,9 +139,15 @@ static void send_batch(unsigned int nr)
 	for (unsigned int i = 0; i < nr; i++) {
 		r[i] = (struct gpa_range){ FAKE_GPA + i * 0x100, 60 + i };
 		frame[i] = (struct nic_frame){ .id = 100 + i, .nr_ranges = 1,
-					       .ranges = &r[i] };
+					       .ranges = &r[i],
+					       .soon = soon && i == nr / 2 };
 	}
 	assert_int_equal(queue_tx(&f->q, frame, nr), nr);
+}
+
+static void send_batch(unsigned int nr)
+{
+	send_frames(nr, true);
 }
 
 static void a_batch_rings_once_and_completes_once(void **state)
@@ -551,6 +557,66 @@ static void an_idle_queue_is_armed_once(void **state)
 	assert_int_equal(f->q.doorbells.rung - rung, 2);
 }
 
+/* No doorbell, no event; but no longer than it may take. */
+static void what_nobody_waits_for_is_found(void **state)
+{
+	uint64_t rung;
+	struct fake_wqe w;
+
+	(void)state;
+	f->events_waiting = 3;
+	f->q.watch.fn(&f->q.watch);
+	reactor_inline_drain();
+	send_frames(3, false);
+	for (unsigned int i = 0; i < 3; i++)
+		assert_true(fake_take_tx(f, &w));
+	rung = f->q.doorbells.rung;
+	reactor_inline_drain();
+	assert_false(f->q.tx_cq.armed);
+	fake_complete_tx(f, 32, w.at);
+	reactor_inline_advance(NIC_LATE_NS - 1);
+	assert_int_equal(f->nr_sent, 0);
+	reactor_inline_advance(1);
+	assert_int_equal(f->nr_sent, 3);
+	assert_int_equal(f->q.doorbells.rung, rung);
+	/* Nothing is left to be looked for. */
+	assert_false(f->q.late.armed);
+	assert_false(f->q.tx_soon);
+}
+
+static void what_is_late_has_an_event(void **state)
+{
+	uint64_t rung;
+	struct fake_wqe w;
+
+	(void)state;
+	f->events_waiting = 3;
+	f->q.watch.fn(&f->q.watch);
+	reactor_inline_drain();
+	send_frames(1, false);
+	assert_true(fake_take_tx(f, &w));
+	reactor_inline_drain();
+	rung = f->q.doorbells.rung;
+	reactor_inline_advance(NIC_LATE_NS);
+	assert_int_equal(f->q.doorbells.rung - rung, 1);
+	assert_true(f->q.tx_cq.armed);
+	assert_false(f->q.late.armed);
+	fake_complete_tx(f, 32, w.at);
+	f->events_waiting = 1;
+	f->q.watch.fn(&f->q.watch);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_sent, 1);
+	/* The next one has none again. */
+	send_frames(1, false);
+	assert_true(fake_take_tx(f, &w));
+	reactor_inline_drain();
+	assert_false(f->q.tx_cq.armed);
+	/* The end comes before it. */
+	assert_true(f->q.late.armed);
+	queue_detach(&f->q);
+	assert_false(f->q.late.armed);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -577,6 +643,8 @@ int main(void)
 		TEST(full_slots_take_no_more),
 		TEST(a_full_bounce_takes_what_fits),
 		TEST(an_idle_queue_is_armed_once),
+		TEST(what_nobody_waits_for_is_found),
+		TEST(what_is_late_has_an_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
