@@ -19,8 +19,10 @@
  * The files: netvsp_channel.c the ring, netvsp_control.c NVSP and the buffers,
  * rndis*.c what the client asks of the adapter, netvsp_link.c what it is told,
  * netvsp_tx.c, netvsp_frame.c, netvsp_rx.c and netvsp_steer.c the frames,
- * netvsp_limit.c how many there may be, netvsp_capture.c who listens to them,
- * netvsp_nic.c the backend, netvsp_retire.c how it leaves a running guest. Here is what makes and ends NICs and channels:
+ * netvsp_rest.c when the ring is looked at, netvsp_limit.c how many there may
+ * be, netvsp_capture.c who listens to them, netvsp_nic.c the backend,
+ * netvsp_retire.c how it leaves a running guest. Here is what makes and ends NICs
+ * and channels:
  *
  *	unused --open--> open --close--> leaving --the backend uses nothing of
  *	it--> its memory given back --> unused
@@ -54,7 +56,7 @@ static void resume(struct reactor_call *call)
 
 	ch->resuming = false;
 	if (!ch->closing && !ch->stopped)
-		netvsp_run(ch);
+		netvsp_hand_over(ch);
 }
 
 static struct netvsp_channel *channel_of(struct netvsp *netvsp, uint16_t index)
@@ -95,6 +97,7 @@ static int channel_open(struct vmbus_device *dev, struct vmbus_channel *vmbus)
 	ch->held = false;
 	ch->limit_misses = 0;
 	ch->queue = NULL;
+	netvsp_rest_open(ch);
 	netvsp_rx_open(ch);
 	netvsp_steer_open(ch);
 	netvsp_tx_open(ch);
@@ -129,6 +132,7 @@ static void channel_run(struct vmbus_channel *vmbus)
 
 	if (!ch->told)
 		tell_opened(ch);
+	company_signalled(&ch->rest.company);
 	netvsp_run(ch);
 }
 
@@ -137,6 +141,7 @@ static void channel_close(struct vmbus_channel *vmbus)
 	struct netvsp_channel *ch = vmbus->opaque;
 
 	ch->closing = true;
+	netvsp_rest_end(ch);
 	ch->queue = NULL;
 	reactor_timer_cancel(vmbus->reactor, &ch->limit_timer);
 	if (!ch->index) {
@@ -193,6 +198,7 @@ static void inspect_channel(const struct netvsp_channel *ch,
 	inspect_u64(out, "no_packet", count->no_packet);
 	inspect_u64(out, "control", count->control);
 	inspect_u64(out, "indications", count->indications);
+	company_inspect(&ch->rest.company, out);
 }
 
 static void inspect_nic(struct netvsp *netvsp, struct inspect *out)

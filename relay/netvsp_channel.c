@@ -312,6 +312,15 @@ static bool drain(struct netvsp_channel *ch, unsigned int *budget)
 	return true;
 }
 
+/* What the client is to have. */
+static bool hand_over(struct netvsp_channel *ch)
+{
+	netvsp_rx_flush(ch);
+	if (!ch->index)
+		netvsp_tell(ch);
+	return ring_write_end(&ch->vmbus->ring);
+}
+
 /* Takes what is in the ring until it is empty, or no more can be taken, or the
  * budget is spent. *more: something is left that can be taken. */
 static bool work(struct netvsp_channel *ch, bool *more)
@@ -329,11 +338,11 @@ static bool work(struct netvsp_channel *ch, bool *more)
 		left = false;
 		if (ch->stopped)
 			break;
-		netvsp_rx_flush(ch);
-		if (!ch->index)
-			netvsp_tell(ch);
-		signal |= ring_write_end(ring);
-		signal |= ring_read_end(ring, &left);
+		signal |= hand_over(ch);
+		if (able && budget && netvsp_may_rest(ch))
+			signal |= ring_read_pause(ring);
+		else
+			signal |= ring_read_end(ring, &left);
 		netvsp_stop_if_broken(ch);
 	} while (left && able && budget && !ch->stopped);
 	*more = left && able && !budget;
@@ -352,4 +361,19 @@ void netvsp_run(struct netvsp_channel *ch)
 		vmbus_channel_signal(ch->vmbus);
 	if (more)
 		netvsp_resume(ch);
+}
+
+void netvsp_hand_over(struct netvsp_channel *ch)
+{
+	if (!netvsp_need_not_look(ch)) {
+		netvsp_run(ch);
+		return;
+	}
+	ch->running = true;
+	if (ch->queue)
+		netvsp_rx_post(ch);
+	if (hand_over(ch))
+		vmbus_channel_signal(ch->vmbus);
+	ch->running = false;
+	netvsp_stop_if_broken(ch);
 }

@@ -90,6 +90,7 @@ static void queue_pause(struct reactor_call *call)
 {
 	struct netvsp_channel *ch = channel_of(call, pause_call);
 
+	netvsp_rest_end(ch);
 	ch->queue = NULL;
 	phase_done(ch->netvsp);
 }

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "channel.h"
+#include "company.h"
 #include "gather.h"
 #include "netvsp.h"
 #include "nvs_reg.h"
@@ -125,6 +126,18 @@ struct netvsp_rx {
 	struct gpa_range range_at[NETVSP_POST_BATCH][NETVSP_SLOT_RANGES];
 };
 
+/* See netvsp_rest.c. */
+struct netvsp_rest {
+	struct reactor_timer hold; /* armed: the client is masked until then */
+	bool waited; /* the run is that of its end */
+	uint8_t empty; /* holds in a row that found nothing */
+	uint64_t seen; /* frames both ways, by the last look */
+	uint8_t untimed;	/* batches, since ever */
+	uint32_t timed;		/* frame, or none */
+	uint64_t timed_since;
+	struct company company;
+};
+
 /* One direction's: see netvsp_limit.c. */
 struct netvsp_limit {
 	_Atomic uint32_t mbps; /* 0: none */
@@ -160,6 +173,7 @@ struct netvsp_channel {
 	struct nic_queue *next_queue;
 	struct reactor_timer limit_timer;
 	uint8_t limit_misses;
+	struct netvsp_rest rest;
 	struct netvsp_counters count;
 	struct netvsp_steer steer;
 	struct netvsp_rx rx;
@@ -308,8 +322,9 @@ void netvsp_channel_calls(struct netvsp_channel *ch);
 
 /* netvsp_channel.c. Channel's reactor. */
 void netvsp_run(struct netvsp_channel *ch);
-/* Runs soon. */
+/* Runs soon, or hands over what there is. */
 void netvsp_resume(struct netvsp_channel *ch);
+void netvsp_hand_over(struct netvsp_channel *ch);
 /* The client broke a rule: recorded, and answered by the caller ... */
 void netvsp_record(struct netvsp_channel *ch, uint32_t type, size_t offset,
 		   uint64_t value, const char *rule);
@@ -395,6 +410,19 @@ bool netvsp_tx(struct netvsp_channel *ch, const struct ring_packet *packet,
 void netvsp_tx_submit(struct netvsp_channel *ch);
 void netvsp_sent(void *client, const struct nic_sent *frames, unsigned int nr);
 void netvsp_tx_drain(struct netvsp_channel *ch);
+
+/* netvsp_rest.c. Channel's reactor. */
+void netvsp_rest_open(struct netvsp_channel *ch);
+/* The backend is to be used no more, or the channel. */
+void netvsp_rest_end(struct netvsp_channel *ch);
+/* A run has taken all there was: may the client be left masked? Something makes
+ * us look again then. */
+bool netvsp_may_rest(struct netvsp_channel *ch);
+/* Something is to be handed over, and that is all. */
+bool netvsp_need_not_look(const struct netvsp_channel *ch);
+/* A batch begins with this frame; and if that was timed, it has ended. */
+void netvsp_time(struct netvsp_channel *ch, struct nic_frame *frame);
+void netvsp_timed(struct netvsp_channel *ch, bool sent);
 
 /* netvsp_capture.c. Channel's reactor, when netvsp_is_captured(): a frame that
  * is sent, and one that came in a slot of the receive buffer. */

@@ -19,6 +19,10 @@
  * after frames were sent; until then no more is read. A packet is taken only
  * when there are ids, and room in the batch, for as many frames as it may have.
  *
+ * A client gets a section back, for which it seldom waits, when the packet is
+ * completed, and with pages what it sent: so the backend is told which frames'
+ * ends are to be told soon.
+ *
  * Threads: the channel's reactor.
  *
  * Failure answers: a packet that breaks a rule is completed with a failure and
@@ -35,6 +39,8 @@
 #define NO_PACKET NETVSP_TX_PACKETS
 /* A message that the frames end with may be followed by so much. */
 #define MAX_SLACK 8u
+/* From so many packets under way on the client may wait for one to end. */
+#define TX_MANY 64u
 
 void netvsp_tx_open(struct netvsp_channel *ch)
 {
@@ -107,6 +113,8 @@ void netvsp_sent(void *client, const struct nic_sent *frames, unsigned int nr)
 		       tx->frame_packet[frames->id] == NO_PACKET, frames->id,
 		       tx->nr_frames);
 		ch->count.tx_failed += frames->failed;
+		if (frames->id == ch->rest.timed)
+			netvsp_timed(ch, true);
 		end_frame(ch, frames->id, frames->failed);
 	}
 	tx->full = false;
@@ -126,6 +134,7 @@ void netvsp_tx_drain(struct netvsp_channel *ch)
 	tx->nr_batch = 0;
 	tx->nr_ranges = 0;
 	tx->full = false;
+	netvsp_timed(ch, false);
 }
 
 /* Batches. */
@@ -138,6 +147,7 @@ void netvsp_tx_submit(struct netvsp_channel *ch)
 	if (!tx->nr_batch || tx->full)
 		return;
 	ch->count.tx_batches++;
+	netvsp_time(ch, &tx->batch[0]);
 	taken = ch->netvsp->nic->ops->tx(ch->queue, tx->batch, tx->nr_batch);
 	pv_bug(taken > tx->nr_batch, taken, tx->nr_batch);
 	tx->nr_batch -= taken;
@@ -218,6 +228,8 @@ static void take_packet(struct netvsp_channel *ch,
 			const struct ring_packet *packet, unsigned int nr)
 {
 	struct netvsp_tx *tx = &ch->tx;
+	bool soon = packet->type == RING_PACKET_GPA_DIRECT ||
+		    tx->in_flight >= TX_MANY;
 	uint16_t i = tx->free;
 
 	tx->free = tx->packet[i].next;
@@ -236,6 +248,7 @@ static void take_packet(struct netvsp_channel *ch,
 		if (netvsp_is_captured(ch->netvsp))
 			netvsp_capture_tx(ch->netvsp,
 					  &tx->batch[tx->nr_batch]);
+		tx->batch[tx->nr_batch].soon = soon;
 		tx->batch[tx->nr_batch++].id = id;
 	}
 }
