@@ -326,8 +326,10 @@ static bool exchange(struct end *tx, struct end *rx, unsigned int batch)
 				{ GPA + at + 0x100, 60 },
 				{ GPA + at + 0x100 + 60, FRAME - 60 },
 			};
-			const struct nic_frame frame = { n, 2, 0, 0, 0, 0, 0,
-							 ranges };
+			const struct nic_frame frame = {
+				.id = n, .soon = true, .nr_ranges = 2,
+				.ranges = ranges,
+			};
 
 			fill(ram + at + 0x100, n);
 			if (!queue_tx(&tx->q, &frame, 1))
