@@ -31,10 +31,10 @@
  * that finds more by a quarter, the window stays so, and is tried again.
  *
  * Bounds: a window is never longer than what a request takes at the device, so
- * that waiting doubles a latency at most, nor than LONGEST_NS
- * or what the owner says. What a request
- * takes is learnt from samples, quickly when they are shorter and slowly when
- * they are longer: of a fast disk beside a slow one, the fast one's counts.
+ * that waiting doubles a latency at most, nor than LONGEST_NS or what the owner
+ * says. What a request takes is learnt from samples, quickly when they are
+ * shorter and slowly when they are longer: of a fast disk beside a slow one, the
+ * fast one's counts.
  *
  * Off: a guest with one request looks just like one with many whose device is
  * fast, so a rare signal is followed by a hold all the same, one in PROBE_LAST;
