@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Figures, printed: what a frame of a burst costs in doorbells, signals, switches
-# and system calls, from a NIC of the guest to another one.
+# and system calls, from a NIC of the guest to another one. 0.15, 0.17, 0.36 and
+# 0.59 are measured. Where each frame is looked at when it comes it is 0.64, 0.19,
+# 1.15 and 1.66: the gates are between, for a machine that has more to do.
 . test/e2e/lib.sh
 . test/e2e/net/start.sh
 for_flavour debug
@@ -36,7 +38,8 @@ case_bursts() {
 	says "$com1" '^guest-exit: 0'
 	per_frame "$case_dir/before" "$case_dir/after" >"$case_dir/figures"
 	# 4 MiB in frames of 1448 bytes, sent once and received once.
-	jq -e '.frames >= 2 * 2896 and .bounced < 70' "$case_dir/figures" \
+	jq -e '.frames >= 2 * 2896 and .bounced < 70 and .doorbells < 0.45 and
+		.entries < 0.9 and .syscalls < 1.4' "$case_dir/figures" \
 		>/dev/null || fail "$(jq -c . "$case_dir/figures")"
 	counted '.data_outside == 0 and .bad_access == 0 and .bad_wqes == 0'
 }
