@@ -9,17 +9,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 
 #include "paravisor/reactor.h"
-#include "paravisor/reactor_ring.h"
 
 #define MS 1000000ull
 #define SECOND (1000 * MS)
@@ -430,24 +429,6 @@ static void own_completions_do_not_wake(void **state)
 	assert_int_equal(reactor_counters(r)->enters, 3);
 }
 
-/* What completes while the kernel runs its list leaves the flag behind, with
- * nothing to fetch. */
-static void a_flag_left_behind_is_one_call(void **state)
-{
-	struct reactor_counters counters = { 0 };
-	struct ring ring;
-
-	(void)state;
-	assert_int_equal(ring_open(&ring, eventfd(0, 0), &counters), 0);
-	assert_false(ring_due(&ring));
-	__atomic_fetch_or(ring.uring.sq.kflags, IORING_SQ_TASKRUN,
-			  __ATOMIC_SEQ_CST);
-	assert_true(ring_due(&ring));
-	assert_int_equal(ring_enter(&ring), 0);
-	assert_false(ring_due(&ring));
-	ring_close(&ring);
-}
-
 /* There is always work, and each system call of the reactor takes longer than a
  * slice: VTL0 gets to run all the same. */
 struct slow_read {
@@ -727,7 +708,6 @@ int main(void)
 		TEST(timers_move_and_are_cancelled),
 		TEST(an_idle_pass_makes_no_system_call),
 		TEST(own_completions_do_not_wake),
-		TEST(a_flag_left_behind_is_one_call),
 		TEST(slow_system_calls_leave_the_guest_a_slice),
 		TEST(a_completion_wakes_and_is_fetched),
 		TEST(more_requests_than_the_ring_holds),
