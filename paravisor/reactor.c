@@ -36,7 +36,7 @@
  * is then woken again after a slice of the guest's, so that neither the work nor
  * the guest starves. To ask for that is a system call, which on a slow machine
  * takes longer than a slice: such a slice never was, and the next is twice as
- * long.
+ * long, until a pass leaves nothing.
  */
 #include <errno.h>
 #include <poll.h>
@@ -63,8 +63,8 @@ LOG_MODULE("reactor");
 /* Calls and completions of one pass: tens of microseconds of work. */
 #define PASS_BUDGET 256
 #define PASS_ROUNDS 16
-/* How long VTL0 runs when a pass left work: a slice, and longer ones as long as
- * they were over before VTL0 could begin. */
+/* How long VTL0 runs when a pass left work: a slice, and longer ones where they
+ * are over before VTL0 can begin. */
 #define GUEST_SLICE_NS 100000ull
 #define GUEST_SLICE_LONGEST_NS (GUEST_SLICE_NS << 8)
 #define MAX_WATCHES 64
@@ -399,6 +399,30 @@ static bool work_due(const struct reactor *r)
 	       ring_has_completed(&r->ring) || r->watches_unsettled;
 }
 
+/* Work is left, and VTL0 has a slice, or less if there is a timer. Asked for at
+ * once: the next pass may be long in coming. */
+static void begin_slice(struct reactor *r)
+{
+	uint64_t end = reactor_now() + r->slice, until = end;
+	bool asked;
+
+	if (r->timers.first && r->timers.first->deadline < until)
+		until = r->timers.first->deadline;
+	asked = wake_at(r, until);
+	/* The kernel takes some of what has completed at a time, and signals
+	 * only what comes when it has taken all. */
+	for (unsigned int i = 0; i < PASS_ROUNDS && ring_due(&r->ring); i++)
+		asked &= ring_enter(&r->ring) == 0;
+	if (asked && !ring_due(&r->ring) &&
+	    reactor_now() < reactor_timeouts_soonest(&r->timeouts))
+		return;
+	/* Too late: what expires within that call wakes nobody (ring_enter()). */
+	reactor_wake(r);
+	if (reactor_timeouts_soonest(&r->timeouts) == end &&
+	    r->slice < GUEST_SLICE_LONGEST_NS)
+		r->slice *= 2;
+}
+
 bool reactor_pass(struct reactor *r)
 {
 	unsigned int done = 0, rounds = 0, ran;
@@ -426,21 +450,12 @@ bool reactor_pass(struct reactor *r)
 			goto out_work_left;
 	}
 	r->work_left = false;
+	r->slice = GUEST_SLICE_NS;
 	return false;
 out_work_left:
 	r->counters.over_budget++;
 	r->work_left = true;
-	/* Submitted at once: the next pass may be long in coming. */
-	if (!wake_at(r, reactor_now() + r->slice) || ring_enter(&r->ring)) {
-		reactor_wake(r);
-	} else if (reactor_now() < reactor_timeouts_soonest(&r->timeouts)) {
-		r->slice = GUEST_SLICE_NS;
-	} else {
-		/* What expires within that call wakes nobody (ring_enter()). */
-		reactor_wake(r);
-		if (r->slice < GUEST_SLICE_LONGEST_NS)
-			r->slice *= 2;
-	}
+	begin_slice(r);
 	return true;
 }
 

@@ -196,12 +196,14 @@ int ring_enter(struct ring *ring)
 	io_uring_cq_eventfd_toggle(&ring->uring, true);
 	atomic_thread_fence(memory_order_seq_cst);
 	ring->counters->enters++;
-	if (submitted >= 0) {
+	if (submitted >= 0)
 		ring->counters->sqes += (unsigned int)submitted;
+	if (submitted >= 0 && !io_uring_sq_ready(&ring->uring))
 		return 0;
-	}
-	/* The list may not have been run. */
+	/* Not all was taken, and then the list is not run. */
 	__atomic_fetch_or(flags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
+	if (submitted >= 0)
+		submitted = -EAGAIN;
 	if (submitted != -EINTR)
 		log_warn_limited("io_uring_enter: %s", strerror(-submitted));
 	return submitted;

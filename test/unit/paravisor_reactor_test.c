@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -473,6 +474,45 @@ static void slow_system_calls_leave_the_guest_a_slice(void **state)
 	free(slow.to);
 }
 
+/* The kernel hands over 20 completions at a time, and signals none as long as it
+ * has others: before VTL0 has its slice all are fetched. */
+#define TASKS 340
+static unsigned int nr_done;
+
+static void many_done(struct uring_op *op, int32_t res, uint64_t extra)
+{
+	(void)op;
+	(void)extra;
+	assert_true(res > 0);
+	nr_done++;
+}
+
+static void nothing_is_left_with_the_kernel(void **state)
+{
+	struct uring_op op = { many_done };
+	int fd = eventfd(0, EFD_CLOEXEC);
+	uint64_t one = 1, enters;
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (unsigned int i = 0; i < TASKS; i++) {
+		struct io_uring_sqe *sqe = uring_sqe(r, &op);
+
+		prep_read(sqe, IORING_OP_POLL_ADD, fd, NULL, 0);
+		sqe->poll32_events = POLLIN;
+	}
+	assert_false(reactor_pass(r));
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	assert_true(reactor_pass(r));
+	assert_in_range(nr_done, 1, TASKS - 1);
+	enters = reactor_counters(r)->enters;
+	assert_false(reactor_pass(r));
+	assert_int_equal(nr_done, TASKS);
+	/* That of the slice may have come. */
+	assert_in_range(reactor_counters(r)->enters - enters, 0, 1);
+	close(fd);
+}
+
 static void *write_later(void *arg)
 {
 	usleep(20000);
@@ -709,6 +749,7 @@ int main(void)
 		TEST(an_idle_pass_makes_no_system_call),
 		TEST(own_completions_do_not_wake),
 		TEST(slow_system_calls_leave_the_guest_a_slice),
+		TEST(nothing_is_left_with_the_kernel),
 		TEST(a_completion_wakes_and_is_fetched),
 		TEST(more_requests_than_the_ring_holds),
 		TEST(a_watch_is_called_as_long_as_readable),
