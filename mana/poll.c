@@ -16,7 +16,7 @@
  * VP out of it.
  *
  * Frames that were sent and that nobody waits for have no event: what wakes the
- * queue otherwise finds them, or after NIC_LATE_NS a timer. Those that are not
+ * queue otherwise finds them, or a timer as late as they may be. Those that are not
  * sent by then have one. While the client rests nothing else has one either: it
  * is about to have the queue polled.
  *
@@ -90,7 +90,7 @@ static void sleep_armed(struct nic_queue *q)
 		q->arms++;
 	} else if (!q->rests && !q->late.armed) {
 		reactor_timer_arm(q->reactor, &q->late,
-				  reactor_now() + NIC_LATE_NS);
+				  reactor_now() + q->late_ns);
 	}
 	if (q->receives && !q->rests && !q->rx_cq.armed) {
 		mana_cq_arm(&q->doorbells, &q->rx_cq);

@@ -259,11 +259,14 @@ unsigned int queue_tx(struct nic_queue *q, const struct nic_frame *frames,
 
 	/* A queue that broke holds what it is given, until it is stopped. */
 	while (n < nr && tx_one(q, &frames[n])) {
-		q->tx_soon |= frames[n].soon;
+		q->tx_soon |= !frames[n].late_ns;
+		q->late_ns = frames[n].late_ns;
 		n++;
 		if (++q->tx_silent >= MAX_SILENT)
 			tell_last(q, first);
 	}
+	/* The client waits for room. */
+	q->tx_soon |= n < nr;
 	if (q->sq.head != written) {
 		tell_last(q, first);
 		if (!q->stopped)

@@ -91,6 +91,7 @@ struct nic_queue {
 	struct reactor_call poll, look;
 	struct reactor_timer late; /* frames sent are looked for, asleep */
 	bool tx_soon;		   /* an event is to tell of them */
+	uint32_t late_ns;	   /* or this much later */
 	bool rests;		   /* the client comes back by itself */
 	struct reactor_watch watch;
 	bool attached, stopped, polling;

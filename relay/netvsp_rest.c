@@ -40,8 +40,6 @@
 /* Of so many batches one is timed. */
 #define TIME_ONE_OF 16
 #define NOT_TIMED UINT32_MAX
-/* A window is bound by what a frame takes; this is for a device that stands. */
-#define LONGEST_NS 50000000ull
 /* Of traffic there and back a hold may see nothing. */
 #define EMPTY 2
 
@@ -81,7 +79,7 @@ void netvsp_rest_open(struct netvsp_channel *ch)
 	rest->untimed = 0;
 	rest->empty = 0;
 	company_init(&rest->company);
-	rest->company.longest = LONGEST_NS;
+	rest->company.longest = NIC_LATE_NS;
 }
 
 void netvsp_rest_end(struct netvsp_channel *ch)
@@ -140,9 +138,18 @@ void netvsp_time(struct netvsp_channel *ch, struct nic_frame *frame)
 
 	if (rest->timed != NOT_TIMED || rest->untimed++ % TIME_ONE_OF)
 		return;
-	frame->soon = true;
+	frame->late_ns = 0;
 	rest->timed = frame->id;
 	rest->timed_since = reactor_now();
+}
+
+/* No later than that it takes twice as long as it has to: what a client sends
+ * next may depend on it. */
+uint32_t netvsp_late(const struct netvsp_channel *ch)
+{
+	uint64_t service = ch->rest.company.service;
+
+	return service < NIC_LATE_NS ? (uint32_t)service : NIC_LATE_NS;
 }
 
 void netvsp_timed(struct netvsp_channel *ch, bool sent)

@@ -423,6 +423,8 @@ bool netvsp_need_not_look(const struct netvsp_channel *ch);
 /* A batch begins with this frame; and if that was timed, it has ended. */
 void netvsp_time(struct netvsp_channel *ch, struct nic_frame *frame);
 void netvsp_timed(struct netvsp_channel *ch, bool sent);
+/* nic_frame.late_ns of a frame that nobody waits for. */
+uint32_t netvsp_late(const struct netvsp_channel *ch);
 
 /* netvsp_capture.c. Channel's reactor, when netvsp_is_captured(): a frame that
  * is sent, and one that came in a slot of the receive buffer. */

@@ -20,8 +20,10 @@
  * when there are ids, and room in the batch, for as many frames as it may have.
  *
  * A client gets a section back, for which it seldom waits, when the packet is
- * completed, and with pages what it sent: so the backend is told which frames'
- * ends are to be told soon.
+ * completed, and with pages what it sent: so the backend is told how late the
+ * ends of frames may be. Some wait all the same, Linux's TCP for what it has
+ * under way: so that is no later than a frame takes. With half of what there is
+ * under way none may be late.
  *
  * Threads: the channel's reactor.
  *
@@ -229,7 +231,9 @@ static void take_packet(struct netvsp_channel *ch,
 {
 	struct netvsp_tx *tx = &ch->tx;
 	bool soon = packet->type == RING_PACKET_GPA_DIRECT ||
-		    tx->in_flight >= TX_MANY;
+		    tx->in_flight >= TX_MANY ||
+		    tx->in_flight * 2 >= tx->depth ||
+		    tx->nr_free_frames * 2 < tx->nr_frames;
 	uint16_t i = tx->free;
 
 	tx->free = tx->packet[i].next;
@@ -248,7 +252,7 @@ static void take_packet(struct netvsp_channel *ch,
 		if (netvsp_is_captured(ch->netvsp))
 			netvsp_capture_tx(ch->netvsp,
 					  &tx->batch[tx->nr_batch]);
-		tx->batch[tx->nr_batch].soon = soon;
+		tx->batch[tx->nr_batch].late_ns = soon ? 0 : netvsp_late(ch);
 		tx->batch[tx->nr_batch++].id = id;
 	}
 }

@@ -3,8 +3,8 @@
 # What a synthetic NIC can, one after the other. On the command line, beside
 # what net_lib.sh says: `job=offloads' (queues, tables, offloads, IPv6),
 # `job=versions nics=N' (data over each of eth0 to ethN-1), `job=pair' (two NICs
-# that are wired to each other: MTUs and tags), `job=counts' (what a frame of a
-# burst costs).
+# that are wired to each other: MTUs and tags), `job=counts' and `job=bursts'
+# (what a frame costs, of a transfer and of bursts of 32).
 set -u
 prefix=net
 . /lib/net.sh
@@ -177,6 +177,28 @@ counts() {
 	sleep $((6 * pace))
 }
 
+# 20 bursts of 32 frames, sent one by one as a socket does. Their address is
+# nobody's: nothing is answered. pktgen takes seconds to begin one in the lab.
+bursts() {
+	local i mac to=/proc/net/pktgen
+
+	mac=$(nsenter -t $far -n ip link show eth1 |
+		sed -n 's/.*ether \([^ ]*\).*/\1/p')
+	modprobe pktgen || fail "pktgen: $?"
+	echo 'add_device eth0' >$to/kpktgend_0
+	for i in 'count 32' 'pkt_size 512' 'dst 10.4.0.9' \
+		"dst_mac $mac" 'xmit_mode queue_xmit'; do
+		echo "$i" >$to/eth0 || fail "pktgen: $i: $?"
+	done
+	tell 'bursts wait'
+	sleep $((6 * pace))
+	for i in $(seq 20); do
+		echo start >$to/pgctrl || fail "pktgen: start: $?"
+	done
+	tell 'bursts done'
+	sleep $((6 * pace))
+}
+
 # pair JOB...: with both of them up.
 pair() {
 	wait_for /sys/class/net/eth1 $((20 * pace)) || fail "no eth1"
@@ -206,6 +228,7 @@ offloads)
 versions) versions;;
 pair) pair mtus tags;;
 counts) pair counts;;
+bursts) pair bursts;;
 *) fail "job \`$(value job)': not one";;
 esac
 tell done

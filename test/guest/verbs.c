@@ -327,7 +327,7 @@ static bool exchange(struct end *tx, struct end *rx, unsigned int batch)
 				{ GPA + at + 0x100 + 60, FRAME - 60 },
 			};
 			const struct nic_frame frame = {
-				.id = n, .soon = true, .nr_ranges = 2,
+				.id = n, .nr_ranges = 2,
 				.ranges = ranges,
 			};
 

@@ -131,6 +131,8 @@ static void offloads_for_version_6_and_udp(void **state)
 }
 
 /* Frames of one range each, ids from 100. */
+#define LATE_NS 300000
+
 static void send_frames(unsigned int nr, bool soon)
 {
 	struct gpa_range r[FAKE_DEPTH];
@@ -140,7 +142,8 @@ static void send_frames(unsigned int nr, bool soon)
 		r[i] = (struct gpa_range){ FAKE_GPA + i * 0x100, 60 + i };
 		frame[i] = (struct nic_frame){ .id = 100 + i, .nr_ranges = 1,
 					       .ranges = &r[i],
-					       .soon = soon && i == nr / 2 };
+					       .late_ns = soon && i == nr / 2 ?
+						       0 : LATE_NS };
 	}
 	assert_int_equal(queue_tx(&f->q, frame, nr), nr);
 }
@@ -581,7 +584,7 @@ static void what_nobody_waits_for_is_found(void **state)
 	reactor_inline_drain();
 	assert_false(f->q.tx_cq.armed);
 	fake_complete_tx(f, 32, w.at);
-	reactor_inline_advance(NIC_LATE_NS - 1);
+	reactor_inline_advance(LATE_NS - 1);
 	assert_int_equal(f->nr_sent, 0);
 	reactor_inline_advance(1);
 	assert_int_equal(f->nr_sent, 3);
@@ -589,6 +592,26 @@ static void what_nobody_waits_for_is_found(void **state)
 	/* Nothing is left to be looked for. */
 	assert_false(f->q.late.armed);
 	assert_false(f->q.tx_soon);
+}
+
+/* Others of the client's wait for its end. */
+static void what_leaves_no_room_has_an_event(void **state)
+{
+	struct gpa_range r[30];
+	const struct nic_frame one = { .nr_ranges = 30, .ranges = r,
+				       .late_ns = LATE_NS };
+	struct nic_frame frame[FAKE_DEPTH];
+
+	(void)state;
+	f->events_waiting = 3;
+	f->q.watch.fn(&f->q.watch);
+	pieces(r, 30);
+	for (unsigned int i = 0; i < FAKE_DEPTH; i++)
+		frame[i] = one;
+	assert_in_range(queue_tx(&f->q, frame, FAKE_DEPTH), 1, FAKE_DEPTH - 1);
+	reactor_inline_drain();
+	assert_true(f->q.tx_cq.armed);
+	assert_false(f->q.late.armed);
 }
 
 static void what_is_late_has_an_event(void **state)
@@ -600,7 +623,7 @@ static void what_is_late_has_an_event(void **state)
 	send_unawaited(1, &w);
 	reactor_inline_drain();
 	rung = f->q.doorbells.rung;
-	reactor_inline_advance(NIC_LATE_NS);
+	reactor_inline_advance(LATE_NS);
 	assert_int_equal(f->q.doorbells.rung - rung, 1);
 	assert_true(f->q.tx_cq.armed);
 	assert_false(f->q.late.armed);
@@ -648,6 +671,7 @@ int main(void)
 		TEST(an_idle_queue_is_armed_once),
 		TEST(what_nobody_waits_for_is_found),
 		TEST(what_is_late_has_an_event),
+		TEST(what_leaves_no_room_has_an_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

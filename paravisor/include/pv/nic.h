@@ -43,7 +43,7 @@ struct nic_queue;
 #define NIC_RSS_KEY 40	  /* bytes, Toeplitz */
 #define NIC_RSS_TABLE 128 /* entries, at most */
 #define NIC_ETHERNET_HEADER 14
-#define NIC_LATE_NS 10000000ull
+#define NIC_LATE_NS 10000000u
 
 /* What a NIC can do with a frame it sends, and what it says of one it got. */
 #define NIC_IP4_CHECKSUM (1u << 0)
@@ -90,9 +90,9 @@ struct nic_received {
 /* A frame to send. It starts at the Ethernet header. */
 struct nic_frame {
 	uint32_t id; /* the client's, in sent() */
-	/* Somebody waits for sent(). Of others it may come later, with others,
-	 * within NIC_LATE_NS of when it could. */
-	bool soon;
+	/* sent() may come so much later than it could, with that of others;
+	 * NIC_LATE_NS at most. 0: somebody waits for it. */
+	uint32_t late_ns;
 	uint16_t nr_ranges;
 	uint16_t offload;     /* NIC_*, of tx_can */
 	uint16_t vlan;	      /* with NIC_VLAN */
@@ -190,9 +190,9 @@ struct nic_ops {
 	 * for the others the queue has room when sent() has run. */
 	unsigned int (*tx)(struct nic_queue *queue,
 			   const struct nic_frame *frames, unsigned int nr);
-	/* The client rests: it comes back within some milliseconds, and until
-	 * then only a frame that was sent `soon' needs to be told of. false: it
-	 * is back, and takes what there is. May be NULL. */
+	/* The client rests: it comes back within NIC_LATE_NS, and until then
+	 * only a frame that somebody waits for needs to be told of. false: it is
+	 * back, and takes what there is. May be NULL. */
 	void (*rest)(struct nic_queue *queue, bool rests);
 	void (*stats)(struct nic *nic, struct nic_stats *stats); /* any thread */
 	void (*inspect)(struct nic *nic, struct inspect *out);
