@@ -177,7 +177,7 @@ counts() {
 	sleep $((6 * pace))
 }
 
-# 20 bursts of 32 frames, sent one by one as a socket does. Their address is
+# Up to 20 bursts of 32 frames, sent one by one as a socket does. Their address is
 # nobody's: nothing is answered. pktgen takes seconds to begin one in the lab.
 bursts() {
 	local i mac to=/proc/net/pktgen

@@ -55,11 +55,12 @@ case_counts() {
 		.entries < 0.9 and .syscalls < 1.4'
 }
 
-# 0.09 and 0.09 are measured. The ticks of VTL2's kernel, in seconds between the
-# bursts, are most of the other figures.
+# 0.08 and 0.06 are measured. The ticks of VTL2's kernel, in seconds between the
+# bursts, are most of the other figures. pktgen leaves out one whose thread was
+# too slow to begin.
 case_bursts() {
 	measure bursts
-	gates '.frames >= 2 * 20 * 32 and .doorbells < 0.2 and .signals < 0.2'
+	gates '.frames >= 2 * 10 * 32 and .doorbells < 0.2 and .signals < 0.2'
 }
 
 run_cases 'counts: what a frame of a transfer costs' \
