@@ -69,7 +69,8 @@ static bool take_env(struct exec *e, const struct pb_field *pair)
 		else if (f.number == 2)
 			value = f;
 	}
-	if (r.bad || !name.len || !pb_copy_text(&name, text, room))
+	if (r.bad || !name.len || !pb_copy_text(&name, text, room) ||
+	    strchr(text, '='))
 		return false;
 	drop_env(e, text);
 	if (!value.number)
@@ -143,7 +144,7 @@ const char *exec_take_request(struct exec *e, const struct diag_call *call)
 	while (pb_next(&r, &f))
 		if (!take_field(e, &f))
 			return "command, args, env: texts without NUL, at most "
-			       "64 of each";
+			       "64 of each; names in env without =";
 	if (r.bad || !e->command || !*e->command)
 		return "command: missing";
 	e->argv[0] = e->command;

@@ -418,6 +418,13 @@ static void environment(void **state)
 		assert_string_equal(text, clear ? "two--\n" : "two--1\n");
 		close(data);
 	}
+	/* "DIAG=SET" would be another value of DIAG. */
+	pb_text(begin(), 1, "/bin/sh");
+	pair = pb_begin(&request, 8);
+	pb_text(&request, 1, "DIAG=SET");
+	pb_text(&request, 2, "two");
+	pb_end(&request, pair);
+	must(control, UNDERHILL, "Exec", TTRPC_INVALID_ARGUMENT, NULL);
 }
 
 static void terminal(void **state)
