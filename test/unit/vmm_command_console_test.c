@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <pty.h>
+#include <utmp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -377,12 +378,20 @@ static void be_console(void)
 static void start_on_terminal(struct termios *before)
 {
 	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	int slave;
 
-	child = forkpty(&terminal, NULL, NULL, &size);
+	/* As it is before the console has it. */
+	assert_int_equal(openpty(&terminal, &slave, NULL, NULL, &size), 0);
+	assert_int_equal(tcgetattr(slave, before), 0);
+	child = fork();
 	assert_true(child >= 0);
-	if (!child)
+	if (!child) {
+		close(terminal);
+		if (login_tty(slave))
+			_exit(1);
 		be_console();
-	assert_int_equal(tcgetattr(terminal, before), 0);
+	}
+	close(slave);
 	read_until(terminal, "vmm> ");
 }
 
