@@ -16,9 +16,9 @@
  * VP out of it.
  *
  * Frames that were sent and that nobody waits for have no event: what wakes the
- * queue otherwise finds them, or a timer as late as they may be. Those that are not
- * sent by then have one. While the client rests nothing else has one either: it
- * is about to have the queue polled.
+ * queue otherwise finds them, or a timer as late as they may be. Those that are
+ * not sent by then have one. While the client rests nothing else has one either:
+ * it is about to have the queue polled.
  *
  * Asleep, events come through a descriptor that the reactor watches. A CQ that
  * is still armed from before is not armed again; an event that is on its way

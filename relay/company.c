@@ -31,10 +31,9 @@
  * that finds more by a quarter, the window stays so, and is tried again.
  *
  * Bounds: a window is never longer than what a request takes at the device, so
- * that waiting doubles a latency at most, nor than LONGEST_NS or what the owner
- * says. What a request takes is learnt from samples, quickly when they are
- * shorter and slowly when they are longer: of a fast disk beside a slow one, the
- * fast one's counts.
+ * that waiting doubles a latency at most, nor than COMPANY_LONGEST_NS. What a
+ * request takes is learnt from samples, quickly when they are shorter and slowly
+ * when they are longer: of a fast disk beside a slow one, the fast one's counts.
  *
  * Off: a guest with one request looks just like one with many whose device is
  * fast, so a rare signal is followed by a hold all the same, one in PROBE_LAST;
@@ -52,13 +51,11 @@
 #define ALONE 8u
 #define PROBE_FIRST 8u
 #define PROBE_LAST 128u
-#define LONGEST_NS 10000000ull
 
 void company_init(struct company *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->rare = PROBE_FIRST;
-	c->longest = LONGEST_NS;
 }
 
 void company_served(struct company *c, uint64_t ns)
@@ -73,16 +70,11 @@ void company_served(struct company *c, uint64_t ns)
 		c->service += (more < c->service ? more : c->service) / 8;
 }
 
-static uint64_t limit(const struct company *c)
-{
-	return c->service < c->longest ? c->service : c->longest;
-}
-
 static void set_window(struct company *c, uint64_t ns)
 {
 	c->window = ns < COMPANY_SHORTEST_NS ? COMPANY_SHORTEST_NS : ns;
-	if (c->window > limit(c))
-		c->window = limit(c);
+	if (c->window > company_limit(c))
+		c->window = company_limit(c);
 }
 
 static void begin_epoch(struct company *c)
@@ -101,7 +93,7 @@ static void switch_to(struct company *c, bool on)
 	c->alone = c->quiet = 0;
 	c->rare = PROBE_FIRST;
 	begin_epoch(c);
-	set_window(c, limit(c));
+	set_window(c, company_limit(c));
 }
 
 void company_seen(struct company *c, uint32_t together)
@@ -128,7 +120,7 @@ uint64_t company_wait(struct company *c, uint32_t together)
 	c->holds += !c->holding;
 	c->holding = true;
 	ns = c->probing ? 2 * c->window : c->window;
-	return c->on && ns < limit(c) ? ns : limit(c);
+	return c->on && ns < company_limit(c) ? ns : company_limit(c);
 }
 
 /* The window follows what came in it. */

@@ -17,13 +17,14 @@
 #define COMPANY 4u /* as many are one */
 /* Who has a device that is faster is not waited for. */
 #define COMPANY_SHORTEST_NS 2000ull
+/* No hold is longer. */
+#define COMPANY_LONGEST_NS 10000000ull
 
 struct inspect;
 
 struct company {
 	uint64_t service;      /* time of a request at its device; 0: unknown */
 	uint64_t window;       /* of a hold */
-	uint64_t longest;      /* may a window be; the owner may set it */
 	uint32_t most, before; /* together, in this epoch and in the last */
 	uint32_t last;	       /* together, after a hold */
 	bool on;
@@ -40,6 +41,14 @@ void company_init(struct company *c);
 
 /* A request was at its device for so long. Not of each: now and then. */
 void company_served(struct company *c, uint64_t ns);
+
+/* As long as a request takes, and no longer than that: of any waiting that is
+ * not to do more than double it. 0: unknown. */
+static inline uint64_t company_limit(const struct company *c)
+{
+	return c->service < COMPANY_LONGEST_NS ? c->service :
+						 COMPANY_LONGEST_NS;
+}
 
 /* So many were here at once, lately. */
 static inline uint32_t company_most(const struct company *c)

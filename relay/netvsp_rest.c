@@ -43,6 +43,9 @@
 /* Of traffic there and back a hold may see nothing. */
 #define EMPTY 2
 
+/* What a backend is promised. */
+_Static_assert(COMPANY_LONGEST_NS <= NIC_LATE_NS, "holds and late ends");
+
 /* Both ways. */
 static uint64_t frames(const struct netvsp_channel *ch)
 {
@@ -79,7 +82,6 @@ void netvsp_rest_open(struct netvsp_channel *ch)
 	rest->untimed = 0;
 	rest->empty = 0;
 	company_init(&rest->company);
-	rest->company.longest = NIC_LATE_NS;
 }
 
 void netvsp_rest_end(struct netvsp_channel *ch)
@@ -147,9 +149,7 @@ void netvsp_time(struct netvsp_channel *ch, struct nic_frame *frame)
  * next may depend on it. */
 uint32_t netvsp_late(const struct netvsp_channel *ch)
 {
-	uint64_t service = ch->rest.company.service;
-
-	return service < NIC_LATE_NS ? (uint32_t)service : NIC_LATE_NS;
+	return (uint32_t)company_limit(&ch->rest.company);
 }
 
 void netvsp_timed(struct netvsp_channel *ch, bool sent)

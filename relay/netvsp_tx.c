@@ -234,6 +234,7 @@ static void take_packet(struct netvsp_channel *ch,
 		    tx->in_flight >= TX_MANY ||
 		    tx->in_flight * 2 >= tx->depth ||
 		    tx->nr_free_frames * 2 < tx->nr_frames;
+	uint32_t late_ns = soon ? 0 : netvsp_late(ch);
 	uint16_t i = tx->free;
 
 	tx->free = tx->packet[i].next;
@@ -252,7 +253,7 @@ static void take_packet(struct netvsp_channel *ch,
 		if (netvsp_is_captured(ch->netvsp))
 			netvsp_capture_tx(ch->netvsp,
 					  &tx->batch[tx->nr_batch]);
-		tx->batch[tx->nr_batch].late_ns = soon ? 0 : netvsp_late(ch);
+		tx->batch[tx->nr_batch].late_ns = late_ns;
 		tx->batch[tx->nr_batch++].id = id;
 	}
 }

@@ -190,7 +190,7 @@ bursts() {
 		"dst_mac $mac" 'xmit_mode queue_xmit'; do
 		echo "$i" >$to/eth0 || fail "pktgen: $i: $?"
 	done
-	tell 'bursts wait'
+	tell 'bursts waits'
 	sleep $((6 * pace))
 	for i in $(seq 20); do
 		echo start >$to/pgctrl || fail "pktgen: start: $?"

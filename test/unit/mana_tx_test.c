@@ -130,9 +130,9 @@ static void offloads_for_version_6_and_udp(void **state)
 	assert_int_equal(w.oob[2], 1 << 3 | 1 << 16 | 5u << 20);
 }
 
-/* Frames of one range each, ids from 100. */
 #define LATE_NS 300000
 
+/* Frames of one range each, ids from 100. */
 static void send_frames(unsigned int nr, bool soon)
 {
 	struct gpa_range r[FAKE_DEPTH];
@@ -529,6 +529,13 @@ static void a_full_bounce_takes_what_fits(void **state)
 	send_one(&frame, &w);
 }
 
+/* Both CQs were armed from birth, and fired. */
+static void first_events(void)
+{
+	f->events_waiting = 3;
+	f->q.watch.fn(&f->q.watch);
+}
+
 /* Doorbells as an idle queue leaves them. */
 static void an_idle_queue_is_armed_once(void **state)
 {
@@ -536,8 +543,7 @@ static void an_idle_queue_is_armed_once(void **state)
 	struct fake_wqe w;
 
 	(void)state;
-	f->events_waiting = 3; /* both were armed from birth, and fired */
-	f->q.watch.fn(&f->q.watch);
+	first_events();
 	send_batch(1);
 	assert_true(fake_take_tx(f, &w));
 	rung = f->q.doorbells.rung;
@@ -564,8 +570,7 @@ static void an_idle_queue_is_armed_once(void **state)
  * `w->at'. */
 static void send_unawaited(unsigned int nr, struct fake_wqe *w)
 {
-	f->events_waiting = 3;
-	f->q.watch.fn(&f->q.watch);
+	first_events();
 	reactor_inline_drain();
 	send_frames(nr, false);
 	while (nr--)
@@ -603,8 +608,7 @@ static void what_leaves_no_room_has_an_event(void **state)
 	struct nic_frame frame[FAKE_DEPTH];
 
 	(void)state;
-	f->events_waiting = 3;
-	f->q.watch.fn(&f->q.watch);
+	first_events();
 	pieces(r, 30);
 	for (unsigned int i = 0; i < FAKE_DEPTH; i++)
 		frame[i] = one;

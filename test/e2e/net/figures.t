@@ -31,7 +31,7 @@ measure() {
 	net_guest net_matrix --module pktgen
 	server_start $((64 << 10))
 	net_start "job=$1" --net uh:pair --net uh:pair
-	expect "^net: $1 waits*" 90 "$com1"
+	expect "^net: $1 waits" 90 "$com1"
 	stats_to "$case_dir/before"
 	expect "^net: $1 done" 120 "$com1"
 	stats_to "$case_dir/after"
