@@ -3,8 +3,13 @@
  * Receiving, theory of operation
  *
  * A buffer becomes one entry of the receive queue; the device fills entries in
- * their order, so completions name none. A completion tells of one frame, or
- * of up to four at once, an entry each.
+ * their order. A completion tells of one frame, or of up to four at once, an
+ * entry each, and where the first of them lies in the queue.
+ *
+ * That place is for diagnosis, and what it counts in is written down nowhere. But
+ * with one completion too few or too many, each later buffer comes back with
+ * another one's frame, for ever. So it is compared, once the device has named the
+ * expected one many times in a row; one that did not by then is never believed.
  *
  * Buffers in RAM without a key are received into memory of our own, a piece
  * per slot, and copied from there.
@@ -14,7 +19,7 @@
  *
  * Failure answers: a frame that was cut off, or that is longer than its buffer
  * claims, comes back as a buffer without a frame; a completion for which there
- * is no buffer breaks the queue.
+ * is no buffer, or that is for another one, breaks the queue.
  */
 #include <errno.h>
 #include <string.h>
@@ -209,6 +214,25 @@ static void receive(struct batch *b, const struct mana_rx_cqe *cqe,
 		flush(b);
 }
 
+/* False: the completion is for another entry than the one at the tail. */
+static bool in_place(const struct nic_queue *q, const struct mana_rx_cqe *cqe)
+{
+	unsigned int right = atomic_load_explicit(q->places,
+						  memory_order_relaxed);
+	bool same;
+
+	if (right == MANA_PLACES_NEVER)
+		return true;
+	same = le32_to_cpu(cqe->wqe_offset) == (q->rq.tail & (q->rq.size - 1));
+	if (right == MANA_PLACES_SURE)
+		return same;
+	if (!same)
+		atomic_store(q->places, MANA_PLACES_NEVER);
+	else /* unless another queue's was wrong just now */
+		atomic_compare_exchange_strong(q->places, &right, right + 1);
+	return true;
+}
+
 static int complete(struct batch *b, const struct mana_cqe *cqe)
 {
 	unsigned int type = le32_to_cpu(cqe->header) & MANA_CQE_TYPE_MASK;
@@ -220,6 +244,9 @@ static int complete(struct batch *b, const struct mana_cqe *cqe)
 		return -EPROTO;
 	if (type == MANA_CQE_RX_FENCE)
 		return 0;
+	if ((type == MANA_CQE_RX_OKAY || type == MANA_CQE_RX_COALESCED) &&
+	    !in_place(q, &cqe->rx))
+		return -EPROTO;
 	for (unsigned int i = 0; i < frames; i++) {
 		uint32_t len = le32_to_cpu(cqe->rx.frame[i].len) &
 			       MANA_RX_LEN_MASK;

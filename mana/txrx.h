@@ -58,6 +58,11 @@ struct rx_slot {
 	struct gpa_range range[MANA_MAX_RX_RANGES];
 };
 
+/* So many completions in a row that named the expected entry: the device names
+ * entries, and is believed. NEVER: one did not by then. See rx.c. */
+#define MANA_PLACES_SURE 64u
+#define MANA_PLACES_NEVER UINT32_MAX
+
 struct nic_queue {
 	/* Set before queue_attach(). */
 	struct reactor *reactor;
@@ -66,6 +71,7 @@ struct nic_queue {
 	struct guest_memory *memory;
 	const struct mana_keys *keys;
 	const atomic_uint *filter;
+	atomic_uint *places; /* of all queues of the vport */
 	struct mana_doorbells doorbells;
 	struct mana_wq sq, rq;
 	struct mana_cq tx_cq, rx_cq;

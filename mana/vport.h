@@ -38,7 +38,7 @@ struct vport {
 	struct mana_config config;
 	struct nic_info info; /* constant but for link_up */
 	atomic_bool link_up, zero_copy;
-	atomic_uint filter;
+	atomic_uint filter, places;
 
 	/* The NIC's reactor's. */
 	enum vport_state state;

@@ -88,6 +88,7 @@ struct fake *fake_new(void)
 	q->memory = &f->memory;
 	q->keys = &f->keys;
 	q->filter = &f->filter;
+	q->places = &f->places;
 	q->doorbells.page = f->page;
 	q->sq = (struct mana_wq){ .ring = f->sq, .size = sizeof(f->sq),
 				  .id = FAKE_SQ };
@@ -203,7 +204,8 @@ void fake_complete_rx(struct fake *f, unsigned int type, uint32_t flags,
 		      const uint32_t len[4], uint32_t hash)
 {
 	struct mana_cqe cqe = { .rx.header = cpu_to_le32(type | 1 << 6),
-				.rx.flags = cpu_to_le32(flags) };
+				.rx.flags = cpu_to_le32(flags),
+				.rx.wqe_offset = cpu_to_le32(f->rx_place) };
 
 	for (unsigned int i = 0; i < 4; i++) {
 		cqe.rx.frame[i].len = cpu_to_le32(len[i]);

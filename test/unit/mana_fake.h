@@ -38,12 +38,13 @@ struct fake {
 	struct nic_queue q;
 	struct guest_memory memory;
 	struct mana_keys keys;
-	atomic_uint filter;
+	atomic_uint filter, places;
 	_Alignas(8) uint8_t page[MANA_DOORBELL_PAGE];
 	_Alignas(8) uint8_t sq[8192], rq[16384];
 	struct mana_cqe tx_cq[FAKE_DEPTH], rx_cq[FAKE_DEPTH];
 	uint32_t sq_done, rq_done;     /* bytes the device took */
 	uint32_t tx_tail, rx_tail;     /* completions it wrote */
+	uint32_t rx_place;	       /* that the next one names */
 	struct tx_slot tx[FAKE_DEPTH];
 	struct rx_slot rx[FAKE_DEPTH];
 	uint8_t ram[FAKE_RAM], bare[FAKE_RAM];

@@ -243,6 +243,59 @@ static void a_lap_too_many_breaks_the_queue(void **state)
 	assert_int_equal(f->nr_broken, 1);
 }
 
+#define ENTRY 32u /* of a buffer of one range */
+
+/* So many frames, of which each completion names the right entry. */
+static void frames_in_place(unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		post(FAKE_GPA, 1, i);
+		f->rx_place = f->q.rq.tail & (sizeof(f->rq) - 1);
+		complete(1, 0, 60, 0, 0, 0);
+	}
+	f->nr_received = 0;
+}
+
+static void a_completion_too_few_breaks_the_queue(void **state)
+{
+	(void)state;
+	frames_in_place(MANA_PLACES_SURE);
+	post(FAKE_GPA, 4, 0);
+	f->rx_place = f->q.rq.tail + ENTRY; /* the first one's is lost */
+	complete(1, 0, 60, 0, 0, 0);
+	assert_int_equal(f->nr_received, 0);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+static void a_completion_too_many_breaks_the_queue(void **state)
+{
+	(void)state;
+	frames_in_place(1000); /* several laps */
+	post(FAKE_GPA, 8, 0);
+	f->rx_place = f->q.rq.tail & (sizeof(f->rq) - 1);
+	complete(2, 0, 60, 61, 62, 63);
+	assert_int_equal(f->nr_received, 4);
+	complete(2, 0, 60, 61, 62, 63); /* the same once more */
+	assert_int_equal(f->nr_received, 4);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+/* One that counts otherwise, or that begins to when it is not believed yet. */
+static void a_device_that_names_no_entries_is_not_believed(void **state)
+{
+	(void)state;
+	frames_in_place(MANA_PLACES_SURE - 1);
+	post(FAKE_GPA, 1, 0);
+	f->rx_place = 1;
+	complete(1, 0, 60, 0, 0, 0);
+	frames_in_place(1000);
+	post(FAKE_GPA, 1, 0);
+	f->rx_place = 1;
+	complete(1, 0, 60, 0, 0, 0);
+	assert_int_equal(f->nr_received, 1);
+	assert_int_equal(f->nr_broken, 0);
+}
+
 static void buffers_of_several_ranges(void **state)
 {
 	const struct gpa_range r[4] = { { FAKE_GPA + 0x800, 0x800 },
@@ -436,6 +489,9 @@ int main(void)
 		TEST(a_frame_without_a_buffer_breaks_the_queue),
 		TEST(a_completion_of_another_queue_breaks_the_queue),
 		TEST(a_lap_too_many_breaks_the_queue),
+		TEST(a_completion_too_few_breaks_the_queue),
+		TEST(a_completion_too_many_breaks_the_queue),
+		TEST(a_device_that_names_no_entries_is_not_believed),
 		TEST(buffers_of_several_ranges),
 		TEST(memory_without_a_key_is_received_by_a_copy),
 		TEST(without_a_filter_buffers_go_round),
