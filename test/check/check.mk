@@ -133,6 +133,11 @@ build/check/waits.ok: test/check/waits paravisor/waits.list \
 		$(paravisor_sources)
 	$(call step,WAITS,$^ && touch $@)
 
+# --- The library of the e2e cases: what it takes for an answer -----------------
+
+build/check/e2e_lib.ok: test/check/e2e_lib test/e2e/lib.sh | $(ready)
+	$(call step,E2E-LIB,$^ && touch $@)
+
 # --- The control socket of vmm: its schema says what it does -------------------
 
 build/check/control_schema.ok: test/check/control_schema \
@@ -173,7 +178,7 @@ check_items := $(foreach f,$(checked),$(foreach t,$(call tools,$(f)),\
 	build/check/fixture.ok:/ build/check/fuzz.ok:/ build/check/conformance.ok:/ \
 	build/check/rules.ok:/ build/check/paths.ok:/ build/check/waits.ok:/ \
 	build/check/control_schema.ok:/ build/check/pvctl.ok:/ \
-	build/check/report.ok:/ \
+	build/check/report.ok:/ build/check/e2e_lib.ok:/ \
 	build/check/diag_protocol.ok:/
 check_targets := $(foreach i,$(check_items),$(firstword $(subst :, ,$(i))))
 
