@@ -255,6 +255,11 @@ build/guest/stamped: $(call object,$(FLAVOUR),$(stamped_sources))
 build/guest/kexec: $(call object,$(FLAVOUR),test/guest/kexec.c)
 	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^)
 
+# --- Frames in bursts, for a guest ----------------------------------------------
+
+build/guest/bursts: $(call object,$(FLAVOUR),test/guest/bursts.c)
+	$(call step,LD,$(TARGET_CC) $(TARGET_LDFLAGS) -o $@ $^)
+
 # --- The image ----------------------------------------------------------------
 
 include kernel-config/kernel.mk
@@ -301,7 +306,7 @@ owned = @if [ -e $(1) ]; then $(2); else \
 
 run: all
 	$(call owned,test/run,test/run)
-e2e: all build/guest/tiny build/guest/stamped build/guest/kexec build/guest/verbs \
+e2e: all $(patsubst %,build/guest/%,tiny stamped kexec verbs bursts) \
 		$(patsubst %,build/host/%,$(host_programs))
 	$(call owned,test/e2e/run,test/e2e/run $(T))
 test:

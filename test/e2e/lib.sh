@@ -12,7 +12,8 @@
 # run says (see scan) fails it, unless it was announced by `allow REGEX'.
 #
 # Environment, set by run: FLAVOUR, area, LAB_HOLD, PACE, by which all seconds
-# in case files are multiplied.
+# in case files are multiplied. Set by whoever looks into one: CASES, the names of
+# the cases to run, of those of all files; what is left out is said.
 #
 # Only a failure of the lab itself (status 125 of vmm's command, or 5, a VP is
 # stuck) makes a case run again, once, with the first run's files kept in
@@ -283,10 +284,20 @@ refused() {
 
 # run_cases 'NAME: DESCRIPTION'...
 run_cases() {
-	local each
+	local each name
+	local -a chosen=()
 
-	echo "1..$#"
 	for each; do
+		name=${each%%:*}
+		case " ${CASES-$name} " in
+		*" $name "*) chosen+=("$each");;
+		*)
+			rm -rf "build/log/$area/$name" # another run's
+			note "$name: not run, CASES says \`$CASES'";;
+		esac
+	done
+	echo "1..${#chosen[@]}"
+	for each in "${chosen[@]}"; do
 		run_case "${each%%:*}" "${each#*: }"
 	done
 }

@@ -116,6 +116,7 @@ if [ "$(value job)" = all ]; then
 		up
 		ifconfig eth0 10.0.2.15 netmask 255.255.255.0
 		reaches
+		[ $((round % 10)) != 0 ] || tell "reload $round"
 	done
 	tell "$round reloads"
 	ask after
@@ -123,7 +124,7 @@ fi
 round=0
 while [ $round -lt "0$(value times)" ]; do
 	round=$((round + 1))
-	transfer >/dev/null
+	(transfer) >/tmp/said || { cat /tmp/said; exit 1; }
 	[ $((round % 4)) != 0 ] || tell "transfer $round"
 done
 round=0

@@ -163,40 +163,35 @@ tags() {
 	tell "tagged: 1 MiB each way"
 }
 
+# counted NAME COMMAND...: with silence around it. 3 s for what came before.
+counted() {
+	local name=$1
+
+	shift
+	sleep $((3 * pace))
+	tell "$name waits"
+	sleep $((6 * pace))
+	"$@" || fail "$name: $?"
+	tell "$name done"
+	sleep $((6 * pace))
+}
+
 # Without large sends the stack cuts what TCP gives it, and hands the pieces
 # over as one burst: of up to 44.
 counts() {
 	ethtool -K eth0 tso off >/dev/null || fail "-K tso off: $?"
 	sent 10.4.0.2
-	sleep $((3 * pace))
 	head -c $((4 << 20)) /dev/urandom >/tmp/data
-	tell 'counts waits'
-	sleep $((6 * pace))
-	sent 10.4.0.2
-	tell 'counts done'
-	sleep $((6 * pace))
+	counted counts sent 10.4.0.2
 }
 
-# Up to 20 bursts of 32 frames, sent one by one as a socket does. Their address is
-# nobody's: nothing is answered. pktgen takes seconds to begin one in the lab.
+# 100 bursts of 32 frames. The rest between them is longer than a burst takes.
 bursts() {
-	local i mac to=/proc/net/pktgen
+	local mac
 
 	mac=$(nsenter -t $far -n ip link show eth1 |
 		sed -n 's/.*ether \([^ ]*\).*/\1/p')
-	modprobe pktgen || fail "pktgen: $?"
-	echo 'add_device eth0' >$to/kpktgend_0
-	for i in 'count 32' 'pkt_size 512' 'dst 10.4.0.9' \
-		"dst_mac $mac" 'xmit_mode queue_xmit'; do
-		echo "$i" >$to/eth0 || fail "pktgen: $i: $?"
-	done
-	tell 'bursts waits'
-	sleep $((6 * pace))
-	for i in $(seq 20); do
-		echo start >$to/pgctrl || fail "pktgen: start: $?"
-	done
-	tell 'bursts done'
-	sleep $((6 * pace))
+	counted bursts /bin/bursts eth0 "$mac" 100 32 512 $((50 * pace))
 }
 
 # pair JOB...: with both of them up.

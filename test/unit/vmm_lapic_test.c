@@ -229,6 +229,20 @@ static void test_masked_timer_is_silent(void **state)
 	assert_int_equal(lapic_deliverable(&l), -1);
 }
 
+static void test_only_one_waits(void **state)
+{
+	(void)state;
+	assert_int_equal(lapic_only(&l), -1);
+	lapic_post(&l, 0xed);
+	assert_int_equal(lapic_only(&l), 0xed);
+	lapic_post(&l, 0xee);
+	assert_int_equal(lapic_only(&l), -1);
+	assert_int_equal(lapic_accept(&l), 0xee);
+	assert_int_equal(lapic_only(&l), 0xed);
+	lapic_post(&l, 0x30);
+	assert_int_equal(lapic_only(&l), -1);
+}
+
 /* Four threads post distinct vectors, each waiting for its own to be taken:
  * the taker must see every one exactly once. */
 
@@ -296,6 +310,7 @@ int main(void)
 		cmocka_unit_test_setup(test_periodic_timer_keeps_phase, set_up),
 		cmocka_unit_test_setup(test_dividers, set_up),
 		cmocka_unit_test_setup(test_masked_timer_is_silent, set_up),
+		cmocka_unit_test_setup(test_only_one_waits, set_up),
 		cmocka_unit_test_setup(test_posters_lose_nothing, set_up),
 	};
 

@@ -147,6 +147,22 @@ bool lapic_nmi_pending(const struct lapic *l)
 	return atomic_load(&l->nmis) != 0;
 }
 
+int lapic_only(const struct lapic *l)
+{
+	int only = -1;
+
+	for (int i = 0; i < 4; i++) {
+		uint64_t bits = atomic_load(&l->irr[i]);
+
+		if (!bits)
+			continue;
+		if (only >= 0 || (bits & (bits - 1)))
+			return -1;
+		only = i * 64 + __builtin_ctzll(bits);
+	}
+	return only;
+}
+
 void lapic_eoi(struct lapic *l)
 {
 	int vector = highest(l->isr);

@@ -85,6 +85,9 @@ int lapic_accept(struct lapic *l);
 /* Takes one NMI if there is one. */
 bool lapic_accept_nmi(struct lapic *l);
 bool lapic_nmi_pending(const struct lapic *l);
+/* The vector of the one interrupt that is in the IRR; -1 when it has none, or
+ * more. */
+int lapic_only(const struct lapic *l);
 
 void lapic_eoi(struct lapic *l);
 /* May the guest end the interrupt it was just given without telling us? Only

@@ -426,6 +426,7 @@ static void print_vp(FILE *out, struct vp *vp)
 		  vp->count.entries[HV_ENTRY_REASON_INTERCEPT] },
 		{ "entries_interrupt",
 		  vp->count.entries[HV_ENTRY_REASON_INTERRUPT] },
+		{ "entries_timer", vp->count.entries_timer },
 		{ "events", vp->count.events },
 		{ "exits", vp->count.exits },
 		{ "halts", vp->count.halts },

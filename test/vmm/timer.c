@@ -193,6 +193,22 @@ static void fire(struct vp_vtl *vv, unsigned int n, uint64_t now)
 		t->due = now + t->count - (now - t->due) % t->count;
 }
 
+bool timer_is_all(const struct vp *vp)
+{
+	int vector = lapic_only(&vp->lapic);
+
+	if (vector < 0 || lapic_nmi_pending(&vp->lapic))
+		return false;
+	for (unsigned int n = 0; n < HV_STIMER_COUNT; n++) {
+		const struct stimer *t = &vp->vtl[vtl_index(VTL2)].stimers[n];
+
+		if (t->config & HV_STIMER_DIRECT &&
+		    (int)(t->config >> HV_STIMER_VECTOR_SHIFT & 0xff) == vector)
+			return true;
+	}
+	return false;
+}
+
 static uint64_t at_latest(const struct stimer *t, uint64_t late)
 {
 	return t->due > UINT64_MAX - late ? UINT64_MAX : t->due + late;

@@ -570,6 +570,8 @@ static bool interrupt_vtl0(struct vp *vp)
 	if (lapic_deliverable(&vp->lapic) < 0 &&
 	    !lapic_nmi_pending(&vp->lapic))
 		return false;
+	if (timer_is_all(vp))
+		COUNT(vp->count.entries_timer);
 	vtl_enter(vp, HV_ENTRY_REASON_INTERRUPT, NULL);
 	return true;
 }

@@ -103,6 +103,7 @@ struct vp {
 	struct {
 		_Atomic uint64_t exits, io, mmio, msr, hypercalls, halts;
 		_Atomic uint64_t entries[4]; /* of VTL2, by reason */
+		_Atomic uint64_t entries_timer; /* for its timer alone */
 		_Atomic uint64_t kicks, signals, spurious;
 		_Atomic uint64_t interrupts, nmis, windows, eois_saved;
 		_Atomic uint64_t ipis, messages, events, stimers, actions;
@@ -321,6 +322,9 @@ void stimer_write_config(struct vp_vtl *vv, unsigned int n, uint64_t value);
 void stimer_write_count(struct vp_vtl *vv, unsigned int n, uint64_t value);
 /* Fires what is due; next deadline of the VP in reference time, 0: none. */
 uint64_t timer_expire(struct vp *vp);
+/* Is what waits in VTL2's APIC the interrupt of a timer of its, and nothing
+ * beside it? The VP's thread. */
+bool timer_is_all(const struct vp *vp);
 /* Makes the VP's thread leave KVM_RUN at `deadline` (0: never). */
 void timer_arm(struct vp *vp, uint64_t deadline);
 /* CLOCK_MONOTONIC time of a reference time. */

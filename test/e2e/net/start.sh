@@ -25,13 +25,13 @@ server=$PWD/test/e2e/models/mana_server.py
 # Not a shim: each call of one costs a shell.
 python=$(python3 -c 'import sys; print(sys.executable)')
 
-# server_start SIZE: where vmm runs; its 127.0.0.1 is the guest's 10.0.2.2.
-# Sets $port and $sum.
+# server_start SIZE: where vmm runs, and as long as that may; its 127.0.0.1 is the
+# guest's 10.0.2.2. Sets $port and $sum.
 server_start() {
 	size=$1
 	port=$((20000 + RANDOM % 20000))
 	sum=$("$python" "$server" --sum "$size")
-	LAB_ATTEMPTS=1 LAB_VMM=$python $lab --timeout $((300 * PACE)) -- \
+	LAB_ATTEMPTS=1 LAB_VMM=$python $lab --timeout $((${vmm_limit:-300} * PACE)) -- \
 		"$server" $port "$size" >"$case_dir/server" 2>&1 </dev/null &
 	server_pid=$!
 }
