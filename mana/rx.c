@@ -6,10 +6,12 @@
  * their order. A completion tells of one frame, or of up to four at once, an
  * entry each, and where the first of them lies in the queue.
  *
- * That place is for diagnosis, and what it counts in is written down nowhere. But
- * with one completion too few or too many, each later buffer comes back with
- * another one's frame, for ever. So it is compared, once the device has named the
- * expected one many times in a row; one that did not by then is never believed.
+ * That place is for diagnosis, and what it counts in, and from where, is written
+ * down nowhere. But with one completion too few or too many, each later buffer
+ * comes back with another one's frame, for ever. So it is compared, once the
+ * device has named the expected one many times in a row. A device that did not
+ * by then, or whose new queue does not begin at its beginning, is never believed
+ * again: better a fault that is not seen than a NIC that breaks without one.
  *
  * Buffers in RAM without a key are received into memory of our own, a piece
  * per slot, and copied from there.
@@ -223,8 +225,10 @@ static bool in_place(const struct nic_queue *q, const struct mana_rx_cqe *cqe)
 
 	if (right == MANA_PLACES_NEVER)
 		return true;
-	same = le32_to_cpu(cqe->wqe_offset) == (q->rq.tail & (q->rq.size - 1));
-	if (right == MANA_PLACES_SURE)
+	/* Free running, or within the ring. */
+	same = !((le32_to_cpu(cqe->wqe_offset) ^ q->rq.tail) &
+		 (q->rq.size - 1));
+	if (right == MANA_PLACES_SURE && (same || q->rq.tail))
 		return same;
 	if (!same)
 		atomic_store(q->places, MANA_PLACES_NEVER);

@@ -280,6 +280,36 @@ static void a_completion_too_many_breaks_the_queue(void **state)
 	assert_int_equal(f->nr_broken, 1);
 }
 
+static void places_may_run_on(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++) {
+		post(FAKE_GPA, 1, i);
+		f->rx_place = f->q.rq.tail;
+		complete(1, 0, 60, 0, 0, 0);
+	}
+	assert_int_equal(f->nr_received, 1000);
+	assert_true(f->q.rq.tail > sizeof(f->rq));
+	assert_int_equal(f->nr_broken, 0);
+	post(FAKE_GPA, 1, 0);
+	complete(1, 0, 60, 0, 0, 0);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+static void a_queue_that_begins_elsewhere_is_not_broken(void **state)
+{
+	(void)state;
+	f->places = MANA_PLACES_SURE; /* by an earlier queue */
+	f->rx_place = 4096;
+	for (unsigned int i = 0; i < 100; i++) {
+		post(FAKE_GPA, 1, i);
+		complete(1, 0, 60, 0, 0, 0);
+		f->rx_place += ENTRY;
+	}
+	assert_int_equal(f->nr_received, 100);
+	assert_int_equal(f->nr_broken, 0);
+}
+
 /* One that counts otherwise, or that begins to when it is not believed yet. */
 static void a_device_that_names_no_entries_is_not_believed(void **state)
 {
@@ -491,6 +521,8 @@ int main(void)
 		TEST(a_lap_too_many_breaks_the_queue),
 		TEST(a_completion_too_few_breaks_the_queue),
 		TEST(a_completion_too_many_breaks_the_queue),
+		TEST(places_may_run_on),
+		TEST(a_queue_that_begins_elsewhere_is_not_broken),
 		TEST(a_device_that_names_no_entries_is_not_believed),
 		TEST(buffers_of_several_ranges),
 		TEST(memory_without_a_key_is_received_by_a_copy),
