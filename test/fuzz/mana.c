@@ -12,6 +12,9 @@
  * longer than its buffer; a queue breaks once and is silent then; doorbells
  * never tell of less or more than the rings hold, and what stands in them
  * reaches nothing but guest RAM with a key and our own bounce memory.
+ *
+ * Some 30000 inputs a second: up to 48 steps, frames that are copied among them,
+ * and each entry of a ring is read again as the device would.
  */
 #include <errno.h>
 #include <string.h>

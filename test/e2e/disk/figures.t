@@ -25,7 +25,8 @@ per_read() {
 		def per(f): ((.[2] | f) - (.[0] | f)) / $n * 100 | round / 100;
 		def calls: [.[] | .syscalls? // 0] + [.partition.hypercalls] | add;
 		"entries \(per(sum(.entries_intercept + .entries_interrupt)))" +
-		" (intercepts \(per(sum(.entries_intercept))))" +
+		" (intercepts \(per(sum(.entries_intercept)))," +
+		" for a timer \(per(sum(.entries_timer))))" +
 		" signals \(per(sum(.actions) + (.ok.machine.hypercalls_vtl2 |
 			(."0x94" // 0) + (."0xc0" // 0))))" +
 		" interrupts of the model \(per(.ok.disks[0].nvme.interrupts))" +
