@@ -21,7 +21,8 @@
  *
  * Failure answers: a frame that was cut off, or that is longer than its buffer
  * claims, comes back as a buffer without a frame; a completion for which there
- * is no buffer, or that is for another one, breaks the queue.
+ * is no buffer that the device was told of, or that is for another one, breaks
+ * the queue.
  */
 #include <errno.h>
 #include <string.h>
@@ -257,7 +258,7 @@ static int complete(struct batch *b, const struct mana_cqe *cqe)
 
 		if (i && !len)
 			break;
-		if (q->rx_tail == q->rx_head)
+		if (q->rx_tail == q->rx_rung)
 			return -EPROTO;
 		if (type != MANA_CQE_RX_OKAY && type != MANA_CQE_RX_COALESCED)
 			len = 0;

@@ -448,6 +448,24 @@ static void a_few_buffers_wait_for_more(void **state)
 
 /* Buffers that come back one by one, of a device that has two: it never is
  * without one, and the client's last one is told, too. */
+/* The device can not have filled what it does not know. */
+static void a_buffer_it_was_not_told_of_breaks_the_queue(void **state)
+{
+	const uint32_t len[4] = { 60, 60, 60, 60 };
+
+	(void)state;
+	post(FAKE_GPA, 32, 0);
+	post(FAKE_GPA + 0x20000, 3, 100); /* waits for more */
+	assert_int_equal(f->q.rx_rung, 32);
+	for (unsigned int i = 0; i < 8; i++)
+		fake_complete_rx(f, 2, 0, len, 0);
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_poll_soon(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 32);
+	assert_int_equal(f->nr_broken, 1);
+}
+
 static void the_last_buffers_are_told_in_time(void **state)
 {
 	struct fake_wqe w;
@@ -530,6 +548,7 @@ int main(void)
 		TEST(a_queue_that_no_hash_leads_to_rings_nothing),
 		TEST(one_doorbell_for_what_a_round_gives_back),
 		TEST(a_few_buffers_wait_for_more),
+		TEST(a_buffer_it_was_not_told_of_breaks_the_queue),
 		TEST(the_last_buffers_are_told_in_time),
 		TEST(many_laps_lose_nothing),
 	};
