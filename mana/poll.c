@@ -23,8 +23,9 @@
  * Asleep, events come through a descriptor that the reactor watches. A CQ that
  * is still armed from before is not armed again; an event that is on its way
  * while its entries have been polled already costs one empty pass. One that
- * never comes would leave the queue asleep for ever: once a second somebody
- * has it looked at without (vport_queues.c).
+ * never comes would leave the queue asleep for ever, and so would a doorbell that
+ * never got there: once a second somebody has it looked at without an event
+ * (vport_queues.c), and when there is nothing the doorbells are rung once more.
  *
  * Threads: the queue's reactor. Failure answers: a queue that broke is not
  * looked at any more, and its NIC hears of it.
@@ -149,6 +150,19 @@ static void look_late(struct reactor_timer *late)
 		queue_poll_soon(q);
 }
 
+/* Nothing came, and something could: a doorbell may have been lost. They say how
+ * far the rings are filled, so that one more says nothing new. */
+static void ring_again(struct nic_queue *q)
+{
+	if (tx_outstanding(q))
+		mana_sq_ring(&q->doorbells, &q->sq);
+	if (q->receives && q->rx_head != q->rx_tail) {
+		q->rx_rung = q->rx_head;
+		mana_rq_ring(&q->doorbells, &q->rq);
+	}
+	q->stats.doorbells = q->doorbells.rung;
+}
+
 static void look_at(struct reactor_call *call)
 {
 	struct nic_queue *q = (struct nic_queue *)((char *)call -
@@ -158,8 +172,12 @@ static void look_at(struct reactor_call *call)
 	if (q->idle < IDLE_PASSES || q->rests) /* it polls anyway */
 		return;
 	poll_queue(&q->poll);
-	if (q->tx_cq.head == tx && q->rx_cq.head == rx)
+	if (!q->attached || q->stopped)
 		return;
+	if (q->tx_cq.head == tx && q->rx_cq.head == rx) {
+		ring_again(q);
+		return;
+	}
 	q->found_late++;
 	/* The device has spent its events on them. */
 	q->tx_cq.armed = q->rx_cq.armed = false;

@@ -6,12 +6,8 @@
  * their order. A completion tells of one frame, or of up to four at once, an
  * entry each, and where the first of them lies in the queue.
  *
- * That place is for diagnosis, and what it counts in, and from where, is written
- * down nowhere. But with one completion too few or too many, each later buffer
- * comes back with another one's frame, for ever. So it is compared, once the
- * device has named the expected one many times in a row. A device that did not
- * by then, or whose new queue does not begin at its beginning, is never believed
- * again: better a fault that is not seen than a NIC that breaks without one.
+ * With one completion too few or too many each later buffer would come back with
+ * another one's frame: places.h.
  *
  * Buffers in RAM without a key are received into memory of our own, a piece
  * per slot, and copied from there.
@@ -218,24 +214,14 @@ static void receive(struct batch *b, const struct mana_rx_cqe *cqe,
 }
 
 /* False: the completion is for another entry than the one at the tail. */
-static bool in_place(const struct nic_queue *q, const struct mana_rx_cqe *cqe)
+static bool in_place(struct nic_queue *q, const struct mana_rx_cqe *cqe,
+		     enum places_kind kind)
 {
-	unsigned int right = atomic_load_explicit(q->places,
-						  memory_order_relaxed);
-	bool same;
-
-	if (right == MANA_PLACES_NEVER)
-		return true;
 	/* Free running, or within the ring. */
-	same = !((le32_to_cpu(cqe->wqe_offset) ^ q->rq.tail) &
-		 (q->rq.size - 1));
-	if (right == MANA_PLACES_SURE && (same || q->rq.tail))
-		return same;
-	if (!same)
-		atomic_store(q->places, MANA_PLACES_NEVER);
-	else /* unless another queue's was wrong just now */
-		atomic_compare_exchange_strong(q->places, &right, right + 1);
-	return true;
+	bool same = !((le32_to_cpu(cqe->wqe_offset) ^ q->rq.tail) &
+		      (q->rq.size - 1));
+
+	return places_good(&q->places[kind], &q->placed[kind], same);
 }
 
 static int complete(struct batch *b, const struct mana_cqe *cqe)
@@ -249,8 +235,10 @@ static int complete(struct batch *b, const struct mana_cqe *cqe)
 		return -EPROTO;
 	if (type == MANA_CQE_RX_FENCE)
 		return 0;
-	if ((type == MANA_CQE_RX_OKAY || type == MANA_CQE_RX_COALESCED) &&
-	    !in_place(q, &cqe->rx))
+	if (type == MANA_CQE_RX_OKAY && !in_place(q, &cqe->rx, PLACES_RX))
+		return -EPROTO;
+	if (type == MANA_CQE_RX_COALESCED &&
+	    !in_place(q, &cqe->rx, PLACES_RX_COALESCED))
 		return -EPROTO;
 	for (unsigned int i = 0; i < frames; i++) {
 		uint32_t len = le32_to_cpu(cqe->rx.frame[i].len) &

@@ -14,7 +14,8 @@
  *
  * Completions come in order. One per batch is enough: the others are asked to
  * stay silent, and a completion stands for all silent frames before it. An
- * error is told even of a silent frame, and names its entry.
+ * error is told even of a silent frame, and names its entry. Whether an OKAY is
+ * for the entry that it is taken for says places.h.
  *
  *	slots:  tail ..silent.. silent, told, silent, told .. head
  *	                               ^ OKAY: up to here
@@ -331,24 +332,51 @@ static unsigned int answer_unsent(struct answers *a)
 	return n;
 }
 
+static bool names(const struct nic_queue *q, const struct mana_cqe *cqe,
+		  uint32_t n)
+{
+	uint32_t where = le32_to_cpu(cqe->tx.where) >> MANA_TX_WHERE_SHIFT;
+	uint32_t units = q->sq.size / MANA_UNIT - 1;
+
+	return !((tx_slot(q, n)->start / MANA_UNIT ^ where) & units);
+}
+
 /* The frame that an error is about: the slot's number, or false when that can
  * not be told. */
 static bool find_failed(const struct nic_queue *q, const struct mana_cqe *cqe,
 			uint32_t *found)
 {
-	uint32_t where = le32_to_cpu(cqe->tx.where) >> MANA_TX_WHERE_SHIFT;
-	uint32_t units = q->sq.size / MANA_UNIT - 1;
-
 	for (uint32_t n = q->tx_tail; n != q->tx_head; n++) {
-		const struct tx_slot *slot = tx_slot(q, n);
-
-		if (slot->wqe && ((slot->start / MANA_UNIT ^ where) & units) == 0) {
+		if (tx_slot(q, n)->wqe && names(q, cqe, n)) {
 			*found = n;
 			return true;
 		}
 	}
 	*found = q->tx_tail;
-	return !tx_slot(q, q->tx_tail)->no_cqe;
+	return !tx_slot(q, q->tx_tail)->no_cqe &&
+	       !places_sure(&q->places[PLACES_TX]);
+}
+
+/* The next frame that is told of. */
+static bool find_told(const struct nic_queue *q, uint32_t *found)
+{
+	for (uint32_t n = q->tx_tail; n != q->tx_head; n++) {
+		const struct tx_slot *slot = tx_slot(q, n);
+
+		if (slot->wqe && !slot->no_cqe) {
+			*found = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* False: there is none, or the completion is for another one. */
+static bool told(struct nic_queue *q, const struct mana_cqe *cqe, uint32_t *n)
+{
+	return find_told(q, n) &&
+	       places_good(&q->places[PLACES_TX], &q->placed[PLACES_TX],
+			   names(q, cqe, *n));
 }
 
 static int complete(struct answers *a, const struct mana_cqe *cqe)
@@ -363,15 +391,12 @@ static int complete(struct answers *a, const struct mana_cqe *cqe)
 		    (MANA_CQE_SQ | q->sq.id))
 		return -EPROTO;
 	if (type == MANA_CQE_TX_OKAY) {
-		while (tx_outstanding(q)) {
-			struct tx_slot *slot = tx_slot(q, q->tx_tail);
-			bool told = slot->wqe && !slot->no_cqe;
-
-			answer(a, !slot->wqe);
-			if (told)
-				return 0;
-		}
-		return -EPROTO;
+		if (!told(q, cqe, &n))
+			return -EPROTO;
+		do {
+			answer(a, !tx_slot(q, q->tx_tail)->wqe);
+		} while (q->tx_tail != n + 1);
+		return 0;
 	}
 	if (type < MANA_CQE_TX_FIRST_ERROR || type > MANA_CQE_TX_DISABLED ||
 	    !find_failed(q, cqe, &n))

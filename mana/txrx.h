@@ -17,6 +17,7 @@
 #include <pv/reactor.h>
 
 #include "bounce.h"
+#include "places.h"
 #include "queue.h"
 
 #define MANA_MAX_FRAME 9018   /* bytes received: an MTU of 9000 and a bit */
@@ -58,11 +59,6 @@ struct rx_slot {
 	struct gpa_range range[MANA_MAX_RX_RANGES];
 };
 
-/* So many completions in a row that named the expected entry: the device names
- * entries, and is believed. NEVER: one did not by then. See rx.c. */
-#define MANA_PLACES_SURE 64u
-#define MANA_PLACES_NEVER UINT32_MAX
-
 struct nic_queue {
 	/* Set before queue_attach(). */
 	struct reactor *reactor;
@@ -71,7 +67,7 @@ struct nic_queue {
 	struct guest_memory *memory;
 	const struct mana_keys *keys;
 	const atomic_uint *filter;
-	atomic_uint *places; /* of all queues of the vport */
+	struct places *places; /* PLACES_KINDS of them, the vport's */
 	struct mana_doorbells doorbells;
 	struct mana_wq sq, rq;
 	struct mana_cq tx_cq, rx_cq;
@@ -99,6 +95,7 @@ struct nic_queue {
 	bool tx_soon;		   /* an event is to tell of them */
 	uint32_t late_ns;	   /* or this much later */
 	bool rests;		   /* the client comes back by itself */
+	uint8_t placed[PLACES_KINDS];
 	struct reactor_watch watch;
 	bool attached, stopped, polling;
 	unsigned int idle; /* passes in a row that found nothing */

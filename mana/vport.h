@@ -38,7 +38,8 @@ struct vport {
 	struct mana_config config;
 	struct nic_info info; /* constant but for link_up */
 	atomic_bool link_up, zero_copy;
-	atomic_uint filter, places;
+	atomic_uint filter;
+	struct places places[PLACES_KINDS];
 
 	/* The NIC's reactor's. */
 	enum vport_state state;

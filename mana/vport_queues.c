@@ -107,7 +107,7 @@ static struct vport_queue *make_queue(struct vport *v, unsigned int i, int *err)
 	q->memory = v->config.memory;
 	q->keys = &v->keys;
 	q->filter = &v->filter;
-	q->places = &v->places;
+	q->places = v->places;
 	q->broken = broken;
 	q->rx_depth = (uint16_t)round_up(v->start.rx_depth);
 	q->tx_depth = (uint16_t)round_up(v->start.tx_depth);

@@ -210,6 +210,9 @@ static void start(struct vport *v)
 
 	if (v->verbs && !v->gone && !atomic_load(&v->broken))
 		err = vport_queues_start(v);
+	/* That means a device that is gone; this one is not, that we know of. */
+	if (err == -ENODEV && !v->gone && v->verbs && !atomic_load(&v->broken))
+		err = -EIO;
 	if (err)
 		log_err("%s: start: %s", v->where.net, strerror(-err));
 	if (!v->gone && !atomic_load(&v->broken))

@@ -49,7 +49,8 @@ static struct tx_slot tx_slots[DEPTH];
 static struct rx_slot rx_slots[DEPTH];
 static struct guest_memory memory;
 static struct mana_keys keys;
-static atomic_uint filter, places;
+static atomic_uint filter;
+static struct places places[PLACES_KINDS];
 static struct reactor reactor;
 static uint32_t tx_tail, rx_tail; /* of the device */
 static uint32_t next_tx, next_rx, sent_to, received_to;
@@ -144,8 +145,11 @@ static void begin(unsigned int how)
 	q.memory = &memory;
 	q.keys = &keys;
 	q.filter = &filter;
-	places = how & 0x40 ? MANA_PLACES_SURE : 0;
-	q.places = &places;
+	for (unsigned int i = 0; i < PLACES_KINDS; i++) {
+		places[i].right = how & 0x40 ? PLACES_SURE : 0;
+		places[i].strikes = 0;
+	}
+	q.places = places;
 	q.doorbells.page = mem.page;
 	q.sq = (struct mana_wq){ .ring = mem.sq, .size = sizeof(mem.sq),
 				 .id = 100, .head = at, .tail = at };

@@ -50,7 +50,8 @@ static const char *device;
 static unsigned int tx_port = 1, rx_port;
 static struct guest_memory memory;
 static uint8_t *ram;
-static atomic_uint filter = NIC_DIRECTED, places;
+static atomic_uint filter = NIC_DIRECTED;
+static struct places places[PLACES_KINDS];
 static struct reactor *reactor;
 static struct reactor_watch *watches[4];
 static int failures;
@@ -192,7 +193,7 @@ static int end_start(struct end *e)
 	q->memory = &memory;
 	q->keys = &e->keys;
 	q->filter = &filter;
-	q->places = &places;
+	q->places = places;
 	q->places = &places;
 	q->broken = broken;
 	q->tx_depth = q->rx_depth = DEPTH;

@@ -88,7 +88,7 @@ struct fake *fake_new(void)
 	q->memory = &f->memory;
 	q->keys = &f->keys;
 	q->filter = &f->filter;
-	q->places = &f->places;
+	q->places = f->places;
 	q->doorbells.page = f->page;
 	q->sq = (struct mana_wq){ .ring = f->sq, .size = sizeof(f->sq),
 				  .id = FAKE_SQ };

@@ -38,7 +38,8 @@ struct fake {
 	struct nic_queue q;
 	struct guest_memory memory;
 	struct mana_keys keys;
-	atomic_uint filter, places;
+	atomic_uint filter;
+	struct places places[PLACES_KINDS];
 	_Alignas(8) uint8_t page[MANA_DOORBELL_PAGE];
 	_Alignas(8) uint8_t sq[8192], rq[16384];
 	struct mana_cqe tx_cq[FAKE_DEPTH], rx_cq[FAKE_DEPTH];

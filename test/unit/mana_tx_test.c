@@ -433,6 +433,83 @@ static void an_error_fails_its_frame_only(void **state)
 	assert_int_equal(f->q.stats.tx_failed, 1);
 }
 
+/* So many frames, each sent alone and told of where it lies; then two on their
+ * way, w[0] and w[1], told of each. */
+static void two_after(unsigned int nr, struct fake_wqe w[2])
+{
+	while (nr--) {
+		send_batch(1);
+		assert_true(fake_take_tx(f, &w[0]));
+		fake_complete_tx(f, 32, w[0].at);
+		queue_poll_soon(&f->q);
+		reactor_inline_drain();
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		send_batch(1);
+		assert_true(fake_take_tx(f, &w[i]));
+	}
+	f->nr_sent = 0;
+}
+
+static void complete_at(unsigned int type, uint32_t wqe_at)
+{
+	fake_complete_tx(f, type, wqe_at);
+	queue_poll_soon(&f->q);
+	reactor_inline_drain();
+}
+
+static void a_completion_too_few_breaks_the_queue(void **state)
+{
+	struct fake_wqe w[2];
+
+	(void)state;
+	two_after(1000, w);
+	complete_at(32, w[1].at);
+	assert_int_equal(f->nr_sent, 0);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+/* The second one's pages are still the device's. */
+static void a_completion_too_many_breaks_the_queue(void **state)
+{
+	struct fake_wqe w[2];
+
+	(void)state;
+	two_after(PLACES_SURE, w);
+	complete_at(32, w[0].at);
+	assert_int_equal(f->nr_sent, 1);
+	complete_at(32, w[0].at);
+	assert_int_equal(f->nr_sent, 1);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+static void an_error_of_nowhere_fails_no_frame(void **state)
+{
+	struct fake_wqe w[2];
+
+	(void)state;
+	two_after(PLACES_SURE, w);
+	complete_at(34, w[0].at + 4096);
+	assert_int_equal(f->nr_sent, 0);
+	assert_int_equal(f->nr_broken, 1);
+}
+
+/* Nor one that was believed of nothing yet. */
+static void a_device_that_names_no_entries_is_not_believed(void **state)
+{
+	struct fake_wqe w[2];
+
+	(void)state;
+	two_after(PLACES_SURE - 3, w);
+	complete_at(32, 32);
+	complete_at(32, 32);
+	assert_int_equal(f->nr_sent, 2);
+	two_after(1000, w);
+	complete_at(32, 32);
+	assert_int_equal(f->nr_sent, 1);
+	assert_int_equal(f->nr_broken, 0);
+}
+
 static void a_dead_send_queue_breaks_the_queue_once(void **state)
 {
 	struct fake_wqe w;
@@ -667,6 +744,10 @@ int main(void)
 		TEST(a_bad_frame_alone_is_answered_without_the_device),
 		TEST(headers_of_255_bytes_are_the_longest),
 		TEST(an_error_fails_its_frame_only),
+		TEST(a_completion_too_few_breaks_the_queue),
+		TEST(a_completion_too_many_breaks_the_queue),
+		TEST(an_error_of_nowhere_fails_no_frame),
+		TEST(a_device_that_names_no_entries_is_not_believed),
 		TEST(a_dead_send_queue_breaks_the_queue_once),
 		TEST(completions_that_can_not_be_break_the_queue),
 		TEST(a_full_ring_takes_what_fits),

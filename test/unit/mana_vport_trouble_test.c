@@ -88,6 +88,22 @@ static void a_queue_that_breaks_is_lost_until_it_is_stopped(void **state)
 	assert_int_equal(next(), STOPPED);
 }
 
+/* Or the client would wait for a device that is there to come back. */
+static void no_such_device_is_said_of_no_device_only(void **state)
+{
+	(void)state;
+	vport_kernel.queues_error = -ENODEV;
+	assert_int_equal(start(1), 0);
+	assert_int_equal(next(), STARTED);
+	assert_int_equal(client.result, -EIO);
+	vport_kernel.queues_error = 0;
+	assert_int_equal(start(1), 0);
+	assert_int_equal(next(), STARTED);
+	assert_int_equal(client.result, 0);
+	stop();
+	assert_int_equal(next(), STOPPED);
+}
+
 static void a_device_that_went_comes_back(void **state)
 {
 	(void)state;
@@ -275,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		VPORT_TEST(a_queue_that_breaks_is_lost_until_it_is_stopped),
+		VPORT_TEST(no_such_device_is_said_of_no_device_only),
 		VPORT_TEST(a_device_that_went_comes_back),
 		VPORT_TEST(what_is_being_sent_ends_before_a_stop),
 		VPORT_TEST(what_is_never_sent_is_given_up),
