@@ -26,7 +26,8 @@
  * twice, and is idle with the last.
  *
  * A backend that is lost is stopped; until it is back, frames to send end at
- * once, as on a cut wire. A start that fails is tried again.
+ * once, as on a cut wire. A start that fails is tried again. A frame that waits
+ * for a backend that is not wanted waits until a client wants it, or halts.
  *
  * Threads: the server's reactor, but for what posts. Failure answers: none to
  * the client, whose link goes down.
@@ -105,6 +106,30 @@ static void queue_drain(struct reactor_call *call)
 	phase_done(ch->netvsp);
 }
 
+static void queue_look(struct reactor_call *call)
+{
+	struct netvsp_channel *ch = channel_of(call, look_call);
+
+	if (!ch->closing && !ch->stopped)
+		netvsp_run(ch);
+}
+
+/* Before the idle call of one that leaves, or not at all. */
+void netvsp_look_all(struct netvsp *netvsp)
+{
+	uint64_t left;
+
+	pthread_mutex_lock(&netvsp->lock);
+	left = netvsp->want.open & ~netvsp->want.leaving;
+	for (; left; left &= left - 1) {
+		struct netvsp_channel *ch = netvsp_channel(netvsp,
+			(unsigned int)__builtin_ctzll(left));
+
+		reactor_post(ch->vmbus->reactor, &ch->look_call);
+	}
+	pthread_mutex_unlock(&netvsp->lock);
+}
+
 /* Is another idle call due? The bit becomes one under the lock. */
 static bool leaves_again(struct netvsp_channel *ch)
 {
@@ -139,6 +164,7 @@ void netvsp_channel_calls(struct netvsp_channel *ch)
 	ch->pause_call.fn = queue_pause;
 	ch->drain_call.fn = queue_drain;
 	ch->idle_call.fn = channel_idle;
+	ch->look_call.fn = queue_look;
 }
 
 /* The server's reactor. */
@@ -220,6 +246,7 @@ static void set_lost(struct netvsp *netvsp, bool lost)
 	netvsp->lost = lost;
 	atomic_store(&netvsp->unplugged, lost);
 	netvsp_look_at_link(netvsp);
+	netvsp_look_all(netvsp);
 }
 
 static void started(void *client, int result, struct nic_queue *const *queues)

@@ -170,6 +170,7 @@ struct netvsp_channel {
 	struct reactor_call resume;
 	/* From the server's reactor, see netvsp_nic.c. */
 	struct reactor_call go_call, pause_call, drain_call, idle_call;
+	struct reactor_call look_call;
 	struct nic_queue *next_queue;
 	struct reactor_timer limit_timer;
 	uint8_t limit_misses;
@@ -313,6 +314,9 @@ void netvsp_nic_init(struct netvsp *netvsp);
 void netvsp_look_at_link(struct netvsp *netvsp);
 /* Something of `want` is another thing. Any thread, without the lock. */
 void netvsp_changed(struct netvsp *netvsp);
+/* Frames to send have another answer now: channels that hold one look at it.
+ * The primary's or the server's reactor. */
+void netvsp_look_all(struct netvsp *netvsp);
 
 /* Of struct netvsp_config, as on the wire; 0: there is none. */
 uint32_t netvsp_version(uint16_t number);

@@ -75,6 +75,7 @@ static int halt(struct netvsp *netvsp)
 	netvsp->control.sent = false;
 	atomic_store(&netvsp->operational, false);
 	netvsp_control_want(netvsp);
+	netvsp_look_all(netvsp);
 	return 0;
 }
 

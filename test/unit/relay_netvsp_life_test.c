@@ -521,6 +521,53 @@ static void filter_none(void **state)
 	nic_destroy(&m);
 }
 
+static void halt(struct nic_machine *m)
+{
+	const struct rndis_request message = {
+		.header.type = cpu_to_le32(RNDIS_HALT),
+		.header.length = cpu_to_le32(sizeof(message)),
+	};
+
+	assert_int_equal(rndis_send(m, &message, sizeof(message), 0), 1);
+}
+
+/* What a sub-channel sends while the backend does not run waits for it; Linux's
+ * halt() waits for the frame, without end. */
+static void nothing_waits_for_a_backend_that_is_not_wanted(void **state)
+{
+	struct nic_machine m;
+	uint64_t frame;
+
+	(void)state;
+	nic_create(&m, 2, 2, 0, NIC_RING_PAGES);
+	nic_up(&m, NVS_VERSION_61, 1);
+	nic_round_trip(&m, 0, 100);
+	rndis_filter(&m, 0);
+	m.nr_completions = 0;
+	send_one(&m, 1, 100);
+	frame = m.transaction;
+	nic_pump(&m, 1);
+	assert_int_equal(m.nr_completions, 0);
+	halt(&m);
+	nic_pump(&m, 1);
+	m.transaction = frame;
+	nic_expect_status(&m, NVS_STATUS_FAILURE);
+	/* And one that is lost. */
+	rndis_initialize(&m);
+	rndis_filter(&m, RNDIS_FILTER_DIRECTED);
+	nic_round_trip(&m, 0, 100);
+	rndis_filter(&m, 0);
+	m.nr_completions = 0;
+	send_one(&m, 1, 100);
+	nic_pump(&m, 1);
+	assert_int_equal(m.nr_completions, 0);
+	nic_event(&m, NIC_LOST);
+	nic_pump(&m, 1);
+	nic_expect_status(&m, NVS_STATUS_SUCCESS);
+	nic_shut(&m);
+	nic_destroy(&m);
+}
+
 /* RSS as Linux sets it. */
 static void rss(void **state)
 {
@@ -733,6 +780,8 @@ int main(void)
 		cmocka_unit_test(lost),
 		cmocka_unit_test(link_flaps),
 		cmocka_unit_test(filter_none),
+		cmocka_unit_test(
+			nothing_waits_for_a_backend_that_is_not_wanted),
 		cmocka_unit_test(rss),
 		cmocka_unit_test(closed_while_revoked),
 		cmocka_unit_test(fairness),
