@@ -25,7 +25,7 @@
  * while its entries have been polled already costs one empty pass. One that
  * never comes would leave the queue asleep for ever, and so would a doorbell that
  * never got there: once a second somebody has it looked at without an event
- * (vport_queues.c), and when there is nothing the doorbells are rung once more.
+ * (vport_queues.c), and if there is nothing the doorbells are rung once more.
  *
  * Threads: the queue's reactor. Failure answers: a queue that broke is not
  * looked at any more, and its NIC hears of it.
@@ -39,6 +39,7 @@
 
 #define BUDGET 32u /* entries of each CQ in a round */
 #define IDLE_PASSES 3
+#define RING_AGAIN 4
 
 bool queue_key(const struct nic_queue *q, struct gpa_range range, uint32_t *key)
 {
@@ -151,9 +152,19 @@ static void look_late(struct reactor_timer *late)
 }
 
 /* Nothing came, and something could: a doorbell may have been lost. They say how
- * far the rings are filled, so that one more says nothing new. */
+ * far the rings are filled, so that one more says nothing new. A few are enough,
+ * until there is something new to say. */
 static void ring_again(struct nic_queue *q)
 {
+	uint32_t filled = q->tx_head + q->rx_head;
+
+	if (filled != q->again_for) {
+		q->again_for = filled;
+		q->again = 0;
+	}
+	if (q->again == RING_AGAIN)
+		return;
+	q->again++;
 	if (tx_outstanding(q))
 		mana_sq_ring(&q->doorbells, &q->sq);
 	if (q->receives && q->rx_head != q->rx_tail) {

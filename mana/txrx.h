@@ -99,6 +99,8 @@ struct nic_queue {
 	struct reactor_watch watch;
 	bool attached, stopped, polling;
 	unsigned int idle; /* passes in a row that found nothing */
+	uint32_t again_for; /* doorbells were rung again for heads of this sum */
+	uint8_t again;	    /* so often */
 
 	/* Written by the reactor, read by anybody. */
 	struct nic_stats stats;

@@ -194,7 +194,6 @@ static int end_start(struct end *e)
 	q->keys = &e->keys;
 	q->filter = &filter;
 	q->places = places;
-	q->places = &places;
 	q->broken = broken;
 	q->tx_depth = q->rx_depth = DEPTH;
 	q->tx = e->tx;
