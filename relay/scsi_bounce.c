@@ -67,6 +67,7 @@ void scsi_bounce_close_own(struct scsi_nexus *nexus)
 void scsi_bounce_close(struct scsi_bounce_pool *pool)
 {
 	free(pool->memory);
+	pool->memory = NULL;
 }
 
 static void copy_pattern(struct scsi_task *task)

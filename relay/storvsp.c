@@ -68,7 +68,11 @@ static void resume(struct reactor_call *call)
 			storvsp_resume(ch);
 		return;
 	}
+	/* What ends here needs no call of its own: it could come behind the end
+	 * that this one finds, and end the channel once more. */
+	ch->resuming = true;
 	storvsp_drop_waiting(ch);
+	ch->resuming = false;
 	if (ch->in_flight)
 		return;
 	reactor_timer_cancel(ch->vmbus->reactor, &ch->watch);

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <pv/violation.h>
+
 #include "paravisor/disk_memory.h"
 #include "relay/ring_reg.h"
 #include "test/unit/reactor_inline.h"
@@ -238,6 +240,44 @@ static void removed_and_closed(void **state)
 	machine_destroy(&m);
 }
 
+/* The protocol was broken, so that what waits for its disk is only dropped when
+ * the channel closes; a unit goes before, between or after the steps of that:
+ * the channel is let go of once. */
+static void closed_while_units_change(void **state)
+{
+	const uint64_t pfn = 100;
+	struct page_list list = page_list(0, 4096, &pfn, 1);
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read_8, 10);
+	const struct vstor_packet broken = {
+		.header.operation = cpu_to_le32(VSTOR_COMPLETE_IO),
+	};
+
+	(void)state;
+	for (unsigned int steps = 0; steps < 8; steps++) {
+		uint64_t violations = violation_count();
+		struct machine m;
+
+		machine_create(&m, 1, 0, RING_PAGES);
+		negotiate(&m);
+		hold_requests(&m);
+		for (int i = 0; i < 3; i++)
+			send_srb(&m, &m.ch, &packet, &list);
+		m.g->manual = true;
+		send_packet(&m, &m.ch, &broken, PACKET);
+		while (violation_count() == violations)
+			assert_true(reactor_inline_step());
+		end_requests(&m, DISK_OK);
+		for (unsigned int i = 0; i < steps; i++)
+			reactor_inline_step();
+		assert_int_equal(storvsp_remove_lun(m.storvsp, 3, NULL, NULL),
+				 0);
+		m.g->manual = false;
+		reactor_inline_drain();
+		assert_int_equal(guest_shut(&m.ch), 0);
+		machine_destroy(&m);
+	}
+}
+
 /* A ring without room: told when there is. */
 static void told_later(void **state)
 {
@@ -404,6 +444,7 @@ int main(void)
 		cmocka_unit_test(removed_while_busy),
 		cmocka_unit_test(nobody_to_tell),
 		cmocka_unit_test(removed_and_closed),
+		cmocka_unit_test(closed_while_units_change),
 		cmocka_unit_test(told_later),
 		cmocka_unit_test(lost),
 		cmocka_unit_test(units_go_first),
