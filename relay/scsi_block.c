@@ -8,7 +8,9 @@
  * Durability. A write is durable when it is acknowledged if the client asks
  * for it (FUA), or if the unit's write cache is off, by the client or by
  * configuration. A disk that knows FUA gets the flag; for one that does not, a
- * flush follows the write. A disk without a write cache needs neither.
+ * flush follows the write. A disk without a write cache needs neither. Another
+ * channel may switch the cache off while a write is under way: so the end of
+ * each looks once more, and then a flush follows, too (scsi_transfer.c).
  *
  * VERIFY without BYTCHK has the disk check that it can read the blocks, if it
  * has a command for that. If not, only the range is checked: to read
@@ -124,8 +126,11 @@ bool scsi_write_through(const struct scsi_task *task, bool fua)
 {
 	struct scsi_lun *lun = task->nexus->lun;
 
+	/* Relaxed: a write that the flush behind a switch did not cover ended
+	 * after that flush was sent, and thus sees the switch. */
 	return lun->info.write_cache &&
-	       (fua || !atomic_load(&lun->write_cache));
+	       (fua || !atomic_load_explicit(&lun->write_cache,
+					     memory_order_relaxed));
 }
 
 /* `then`: what follows beside a flush, if one has to. */

@@ -7,7 +7,9 @@
  * and capabilities (MMC-6, 7.2), and no caching. One bit in them can be
  * changed: WCE, the write cache, where the unit shows one. Switching it off
  * does not touch the disk, which may serve others, too: our writes become
- * durable one by one.
+ * durable one by one. A flush makes those durable that have ended; those under
+ * way see at their end that the cache is off. So the bit comes first, then the
+ * flush.
  *
  * A disk's block descriptor (SBC-3, 6.4.2) comes before the pages unless it is
  * declined; the long form if the client takes that. It has no number of blocks

@@ -253,12 +253,23 @@ static void take_data(struct scsi_task *task, uint32_t bytes)
 		take_bounced(task, bytes);
 }
 
+/* Does what has been written have to be durable, and perhaps is not? Whatever
+ * was decided when it was sent: the flush that came with switching the cache
+ * off was too early for it. */
+static bool needs_flush(const struct scsi_task *task)
+{
+	if (task->then & SCSI_THEN_FLUSH)
+		return true;
+	return (task->op == DISK_WRITE || task->op == DISK_WRITE_ZEROES) &&
+	       !(task->flags & DISK_FUA) && scsi_write_through(task, false);
+}
+
 /* What is to follow; false: nothing any more. */
 static bool follow(struct scsi_task *task)
 {
 	uint8_t then = task->then;
 
-	if (then & SCSI_THEN_FLUSH) {
+	if (needs_flush(task)) {
 		task->then &= (uint8_t)~SCSI_THEN_FLUSH;
 		scsi_transfer_flush(task);
 		return true;

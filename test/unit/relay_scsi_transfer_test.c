@@ -584,6 +584,95 @@ static void durability(void **state)
 	unit_close(&u);
 }
 
+static void select_done(struct scsi_task *task)
+{
+	assert_int_equal(task->status, SCSI_GOOD);
+	task->done = NULL;
+}
+
+/* Another channel switches the cache off while a command of the first is under
+ * way; the disk ends the flush of that first. */
+static void switched_off(struct told_disk *d, struct unit *u,
+			 const uint8_t *cdb, size_t size)
+{
+	struct scsi_nexus nexus;
+	struct scsi_task task = {
+		.memory = &memory, .nexus = &nexus, .done = select_done,
+		.cdb = { 0x15, 0x10, 0, 0, 24 }, .cdb_size = 6,
+	};
+
+	set_wce(d, u, true);
+	memset(low, 0, 512);
+	buffer(&u->task, cdb[0] == 0x28 ? SCSI_DATA_IN : SCSI_DATA_OUT, 4096,
+	       cdb[0] == 0x2a || cdb[0] == 0x28 ? 512u * cdb[8] : 512);
+	d->nr = 0;
+	start(u, cdb, size);
+	assert_int_equal(u->done, 0);
+	assert_int_equal(scsi_nexus_open(&nexus, &u->lun, &u->bounce, NULL, 1),
+			 0);
+	buffer(&task, SCSI_DATA_OUT, 0, 24);
+	memcpy(low + 4, "\x08\x12", 2);
+	scsi_execute(&task);
+	scsi_nexus_submit(&nexus);
+	told_run(d);
+	assert_null(task.done);
+	assert_int_equal(u->done, 1);
+	assert_int_equal(d->op[0], DISK_FLUSH);
+	scsi_nexus_close(&nexus);
+}
+#define SWITCHED_OFF(d, u, ...) \
+	switched_off(d, u, (const uint8_t[]){ __VA_ARGS__ }, \
+		     sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+/* What was sent while the cache was on is as durable as the rest if it ends
+ * while the cache is off: the flush of MODE SELECT came too early for it. */
+static void durable_after_all(void **state)
+{
+	struct told_disk d = { .disk.ops = &told_ops, .info = plain };
+	struct unit u;
+
+	(void)state;
+	d.info.max_transfer = 4096;
+	for (int fua = 0; fua < 2; fua++) {
+		d.info.fua = d.info.write_zeroes = fua;
+		unit_open_on(&u, &d.disk, false);
+		SWITCHED_OFF(&d, &u, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_good(&u, 512);
+		assert_int_equal(d.nr, 3);
+		assert_int_equal(d.op[1], DISK_WRITE);
+		assert_int_equal(d.op[2], DISK_FLUSH);
+		/* Five parts: the last goes when the cache is off. */
+		SWITCHED_OFF(&d, &u, 0x2a, 0, 0, 0, 0, 0, 0, 0, 40, 0);
+		expect_good(&u, 40 * 512);
+		assert_int_equal(d.nr, 7);
+		assert_int_equal(d.op[5], DISK_WRITE);
+		assert_int_equal(d.op[6], DISK_FLUSH);
+		SWITCHED_OFF(&d, &u, 0x41, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_good(&u, 512);
+		assert_int_equal(d.nr, 3);
+		assert_int_equal(d.op[1], fua ? DISK_WRITE_ZEROES : DISK_WRITE);
+		assert_int_equal(d.op[2], DISK_FLUSH);
+		/* A flush that fails is not good news. */
+		d.status[2] = DISK_FAILED;
+		SWITCHED_OFF(&d, &u, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_sense(&u, 4, 0x4400);
+		d.status[2] = DISK_OK;
+		/* Nor does it follow twice, or needlessly. */
+		SWITCHED_OFF(&d, &u, 0x2a, 8, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_good(&u, 512);
+		assert_int_equal(d.nr, fua ? 2 : 3);
+		SWITCHED_OFF(&d, &u, 0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_good(&u, 512);
+		assert_int_equal(d.nr, 2);
+		d.status[1] = DISK_MEDIUM_WRITE;
+		SWITCHED_OFF(&d, &u, 0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0);
+		expect_sense(&u, 3, 0x0300);
+		assert_int_equal(d.nr, 2);
+		d.status[1] = DISK_OK;
+		unit_close(&u);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -596,6 +685,7 @@ int main(void)
 		UNIT_TEST(statuses),
 		UNIT_TEST(first_failure_decides),
 		UNIT_TEST(durability),
+		UNIT_TEST(durable_after_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
