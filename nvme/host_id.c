@@ -6,16 +6,21 @@
  * feature 81h of the controller (NVM Express Base Specification 2.0,
  * 5.27.1.25). It is lost with every reset of the controller, which the kernel's
  * driver may do at any time, and which it announces when it is over. So it is
- * set twice:
+ * set more than once:
  *
  *	nvme_open()              libnvme, waiting
  *	NVME_EVENT=connected     io_uring, not waiting
+ *	such an event may have   the same, if the controller is live; else the
+ *	been missed              event is still to come
+ *
+ * Missed: events were lost, the disk was opened before it heard of any, or a
+ * command ended by the reset, and that may be told after the event.
  *
  * In between the controller takes us for somebody else, and what we have
  * reserved shuts us out: such conflicts are tried again (passthrough.c).
  *
- * Threads: the second is on the reactor of events. The command has memory of
- * its own, so that the disk may be closed meanwhile.
+ * Threads: all but the first are on the reactor of events. The command has
+ * memory of its own, so that the disk may be closed meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>

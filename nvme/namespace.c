@@ -389,19 +389,31 @@ static void namespace_inspect(struct disk *disk, struct inspect *out)
 	ring_disk_describe(&ns->ring, out);
 }
 
+/* A controller that was reset, or may have been, and is there again. */
+static void introduce_again(struct namespace *ns)
+{
+	if (ns->ring.info.reservation_types && uevent_reactor())
+		host_id_renew(ns, uevent_reactor());
+}
+
 /* The controller: the namespaces of one that goes may not be told of. */
-static void namespace_event(struct ring_disk *disk, const struct uevent *event)
+void namespace_event(struct ring_disk *disk, const struct uevent *event)
 {
 	struct namespace *ns = (struct namespace *)disk;
 
+	if (!event) {
+		/* Of one that is not live we shall be told when it is. */
+		if (controller_is_live(ns->controller))
+			introduce_again(ns);
+		return;
+	}
 	if (strcmp(event->subsystem, "nvme") ||
 	    strcmp(event->name, strrchr(ns->controller, '/') + 1))
 		return;
 	if (event->action == UEVENT_REMOVE)
 		ring_disk_lost(disk);
-	else if (event->connected && disk->info.reservation_types &&
-		 uevent_reactor())
-		host_id_renew(ns, uevent_reactor());
+	else if (event->connected)
+		introduce_again(ns);
 }
 
 static void namespace_close(struct disk *disk)

@@ -27,7 +27,8 @@ struct namespace {
 	atomic_bool host_id_lost;
 };
 
-/* passthrough.c: see struct ring_ops. */
+/* namespace.c, then passthrough.c: see struct ring_ops. */
+void namespace_event(struct ring_disk *disk, const struct uevent *event);
 void passthrough_fill(struct ring_disk *disk, struct command *command,
 		      struct io_uring_sqe *sqe, uint64_t lba);
 struct nvme_verdict passthrough_judge(struct ring_disk *disk,

@@ -77,10 +77,12 @@ struct nvme_verdict passthrough_judge(struct ring_disk *disk,
 	};
 	struct nvme_verdict verdict = nvme_judge(res, &attempt);
 
-	/* A reset made the controller forget who we are: host_id.c is about to
-	 * tell it. */
-	if (res == -EINTR && disk->info.reservation_types && uevent_reactor())
-		atomic_store(&ns->host_id_lost, true);
+	/* A reset made the controller forget who we are. host_id.c is about to
+	 * tell it; or has, if this comes late, and does it again if it looks:
+	 * otherwise conflicts would be tried again for ever. */
+	if (res == -EINTR && disk->info.reservation_types &&
+	    uevent_reactor() && !atomic_exchange(&ns->host_id_lost, true))
+		uevent_look(&disk->source);
 	if (verdict.status == DISK_CONFLICT &&
 	    atomic_load(&ns->host_id_lost)) {
 		verdict.retry = true;

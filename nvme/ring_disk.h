@@ -69,8 +69,9 @@ struct ring_ops {
 	const char *(*text)(int32_t res);
 	/* What a good command brought beside data; may be NULL. */
 	void (*answer)(struct ring_disk *disk, struct command *command);
-	/* The kernel said something of a device that is not the block device;
-	 * events' reactor; may be NULL. */
+	/* The kernel said something of a device that is not the block device,
+	 * or (NULL) may have said it and was not heard, and the disk is not
+	 * gone; events' reactor; may be NULL. */
 	void (*event)(struct ring_disk *disk, const struct uevent *event);
 };
 

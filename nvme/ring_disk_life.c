@@ -116,6 +116,8 @@ void ring_disk_event(struct uevent_source *source, const struct uevent *event)
 
 	if (!event) {
 		look_again(disk);
+		if (disk->ops->event && !atomic_load(&disk->gone))
+			disk->ops->event(disk, NULL);
 	} else if (strcmp(event->subsystem, "block")) {
 		if (disk->ops->event)
 			disk->ops->event(disk, event);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nvme/namespace.h"
+#include "paravisor/reactor.h"
 
 /* Identify data are written as bytes at the specification's offsets (NVM
  * Express Base Specification 2.0, figure 275; NVM Command Set 1.0, figure 97),
@@ -259,11 +260,15 @@ static void an_absent_device_is_given_up(void **state)
 /* Events. */
 
 static int told[2];
-static int others;
+static int others, missed;
 
 static void other(struct ring_disk *disk, const struct uevent *e)
 {
 	assert_ptr_equal(disk, &ns.ring);
+	if (!e) {
+		missed++;
+		return;
+	}
 	assert_string_not_equal(e->subsystem, "block");
 	others++;
 }
@@ -378,7 +383,54 @@ static void the_kernel_tells_of_changes(void **state)
 	ring_disk_event(&ns.ring.source, NULL);
 	assert_true(ns.ring.gone);
 	assert_int_equal(told[DISK_LOST], 3);
+	assert_int_equal(missed, 1); /* what is there looks itself, too */
 	uevent_unsubscribe(&ns.ring.source);
+	rmdir(ns.controller);
+	rmdir(dir);
+}
+
+/* The controller was reset, and the event that said so was missed. Its device
+ * is not here: that ends the attempt at once, which so can be seen. */
+static void a_reset_was_missed(void **state)
+{
+	static const struct ring_ops real = { .event = namespace_event };
+	char dir[] = "/tmp/nvme_namespace_XXXXXX";
+	struct reactor *r = reactor_create(0);
+
+	assert_int_equal(set_up(state), 0);
+	assert_null(describe());
+	assert_non_null(mkdtemp(dir));
+	snprintf(ns.controller, sizeof(ns.controller), "%s/nvme7", dir);
+	snprintf(ns.ring.sysfs, sizeof(ns.ring.sysfs), "%s/nvme7n2",
+		 ns.controller);
+	shell("mkdir -p");
+	write_size("8\n");
+	write_file("../state", "live\n");
+	ns.ring.ops = &real;
+	assert_true(info->reservation_types);
+	atomic_store(&ns.host_id_lost, true);
+	ring_disk_event(&ns.ring.source, NULL);
+	assert_true(ns.host_id_lost); /* there is no reactor to do it */
+	assert_int_equal(reactor_open(r, NULL, NULL), 0);
+	assert_int_equal(nvme_events_start(r), 0);
+	/* It will say so when the reset is over. */
+	write_file("../state", "resetting\n");
+	ring_disk_event(&ns.ring.source, NULL);
+	assert_true(ns.host_id_lost);
+	write_file("../state", "live\n");
+	ns.ring.info.reservation_types = 0;
+	ring_disk_event(&ns.ring.source, NULL);
+	assert_true(ns.host_id_lost);
+	ns.ring.info.reservation_types = 0x7e;
+	ring_disk_event(&ns.ring.source, NULL);
+	assert_false(ns.host_id_lost);
+	nvme_events_stop();
+	reactor_close(r);
+	reactor_destroy(r);
+	shell("rm -r");
+	snprintf(ns.ring.sysfs, sizeof(ns.ring.sysfs), "%s/state",
+		 ns.controller);
+	unlink(ns.ring.sysfs);
 	rmdir(ns.controller);
 	rmdir(dir);
 }
@@ -396,6 +448,7 @@ int main(void)
 		TEST(transfers_fit_into_segments),
 		TEST(an_absent_device_is_given_up),
 		TEST(the_kernel_tells_of_changes),
+		TEST(a_reset_was_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
