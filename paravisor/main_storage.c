@@ -64,7 +64,7 @@ struct controller;
 
 /* A LUN in force, or about to be. */
 struct unit {
-	struct controller *controller;
+	struct controller *controller; /* NULL: not committed, or going */
 	struct settings_lun settings;
 	struct disk *disk; /* NULL: none, an empty DVD drive */
 	bool lost;	   /* the reactor's */
@@ -427,6 +427,17 @@ static void unit_gone(void *opaque)
 	unit_free(opaque);
 }
 
+/* Its disk is not closed before the guest let go of it. What that disk has to
+ * tell until then is of nobody any more: another may stand at its LUN. */
+static void take_away(struct controller *c, struct unit *unit)
+{
+	uint8_t number = unit->settings.lun;
+
+	c->unit[number] = NULL;
+	unit->controller = NULL;
+	storvsp_remove_lun(c->storvsp, number, unit_gone, unit);
+}
+
 static void remove_units(struct change *change, struct controller *kept,
 			 const struct settings_controller *to)
 {
@@ -440,8 +451,7 @@ static void remove_units(struct change *change, struct controller *kept,
 			unit->settings = *find_lun(to, (uint8_t)i);
 			continue;
 		}
-		kept->unit[i] = NULL;
-		storvsp_remove_lun(kept->storvsp, (uint8_t)i, unit_gone, unit);
+		take_away(kept, unit);
 	}
 }
 
@@ -577,7 +587,7 @@ static void disk_event(struct disk *disk, enum disk_event event)
 
 	if (event == DISK_LOST)
 		unit->lost = true;
-	/* Not committed yet: take_unit() will see. */
+	/* Not committed yet: take_unit() will see. Or going. */
 	if (!c || !c->storvsp)
 		return;
 	switch (event) {
@@ -621,8 +631,7 @@ static void put_back(void *arg)
 	struct scsi_lun_config config;
 	int err;
 
-	c->unit[number] = NULL;
-	storvsp_remove_lun(c->storvsp, number, unit_gone, look->lost);
+	take_away(c, look->lost);
 	lun_config(look->found, &config);
 	err = storvsp_add_lun(c->storvsp, &config);
 	if (err) {

@@ -132,7 +132,8 @@ struct world {
 	char error[SETTINGS_ERROR_SIZE];
 };
 
-static int apply(struct world *w, const char *json)
+/* Channels have not looked at their units again yet. */
+static int apply_and_wait(struct world *w, const char *json)
 {
 	struct settings *settings = calloc(1, sizeof(*settings));
 	int ret;
@@ -142,6 +143,13 @@ static int apply(struct world *w, const char *json)
 	*w->error = 0;
 	ret = storage_apply(w->storage, settings, w->error);
 	free(settings);
+	return ret;
+}
+
+static int apply(struct world *w, const char *json)
+{
+	int ret = apply_and_wait(w, json);
+
 	reactor_inline_drain();
 	return ret;
 }
@@ -393,6 +401,31 @@ static void lost_disks_come_back(void **state)
 	end(&w, true);
 }
 
+/* Whoever is going while the guest still has it open says nothing of the one
+ * that stands at its LUN now. */
+static void who_goes_does_not_speak_for_who_comes(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(3, 1))));
+	open_first(&w);
+	assert_int_equal(unit(&w, 3), VSTOR_SRB_SUCCESS);
+	assert_int_equal(apply_and_wait(&w, SETTINGS(CONTROLLER(FIRST, "",
+		"{\"lun\":3,\"backend\":{\"nvme\":{\"device\":\"" DEVICE
+		"\",\"nsid\":5}}}"))), 0);
+	assert_int_equal(open_now[1], 1);
+	disk_memory_resize(disk_of(1), 32);
+	lose(1);
+	assert_int_equal(open_now[1], 0);
+	assert_int_equal(unit(&w, 3), VSTOR_SRB_SUCCESS);
+	looks = 0;
+	assert_false(storage_look(w.storage));
+	assert_int_equal(looks, 0);
+	absent[1] = false;
+	end(&w, true);
+}
+
 /* A controller that a guest has open goes after its units, and its disks are
  * closed then. */
 static void controller_leaves_a_guest(void **state)
@@ -427,6 +460,7 @@ int main(void)
 		cmocka_unit_test(changed_controller_comes_anew),
 		cmocka_unit_test(events_reach_the_guest),
 		cmocka_unit_test(lost_disks_come_back),
+		cmocka_unit_test(who_goes_does_not_speak_for_who_comes),
 		cmocka_unit_test(controller_leaves_a_guest),
 	};
 
