@@ -5,10 +5,16 @@
  * Owns nothing: the disk belongs to the caller, devices of a stripe to the
  * stripe. Devices are opened one after the other; each reads its first block
  * twice, through a copy and without (the self-test), before anything stands on
- * it.
+ * it:
+ *
+ *	TESTED --- its reads end -------------> of the LUN
+ *	       --- SELF_TEST_SECONDS pass ----> GIVEN UP --- they end ---> closed
+ *
+ * A disk that is given up is the self-test's: its queue has a command under
+ * way, so that nobody else could close it.
  *
  * Threads: opening is done on a thread that may wait; the self-test runs on the
- * reactor that is given.
+ * reactor that is given, and whether it is over or given up is decided there.
  *
  * Failure answers: what was opened is closed, and the reason says which part
  * of the settings it was.
@@ -42,15 +48,30 @@ struct self_test {
 	uint64_t gpa;
 	int error;
 	bool zero_copy;
+	bool over, given_up; /* the reactor's; one of them at most */
 	sem_t done;
 };
+
+/* The last one to leave. */
+static void self_test_free(struct self_test *t)
+{
+	sem_destroy(&t->done);
+	free(t);
+}
 
 static void self_test_done(void *arg, bool zero_copy)
 {
 	struct self_test *t = arg;
 
 	t->disk->ops->queue_close(t->queue);
+	if (t->given_up) {
+		log_warn("a disk that was given up has answered");
+		t->disk->ops->close(t->disk);
+		self_test_free(t);
+		return;
+	}
 	t->zero_copy = zero_copy;
+	t->over = true;
 	sem_post(&t->done);
 }
 
@@ -66,37 +87,59 @@ static void self_test_start(void *arg)
 		t->disk->ops->queue_close(t->queue);
 }
 
-static int self_test(const struct main_disk_config *config, struct disk *disk)
+struct giving_up {
+	struct self_test *test; /* not any more if `given_up` */
+	bool given_up;
+};
+
+static void give_up(void *arg)
 {
-	/* Lives on when nobody waits for it any more. */
-	struct self_test *t = calloc(1, sizeof(*t));
+	struct giving_up *g = arg;
+
+	/* It may have ended since. */
+	g->given_up = !g->test->over;
+	g->test->given_up = g->given_up;
+}
+
+static bool wait_in_time(struct self_test *t)
+{
+	struct giving_up g = { .test = t };
 	struct timespec deadline;
 	int ret;
 
-	if (!t)
-		return -ENOMEM;
-	t->reactor = config->reactor;
-	t->disk = disk;
-	t->gpa = config->spare_gpa;
-	sem_init(&t->done, 0, 0);
-	reactor_run(t->reactor, self_test_start, t);
-	ret = t->error;
-	if (ret) {
-		free(t);
-		return ret;
-	}
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += SELF_TEST_SECONDS;
 	while ((ret = sem_timedwait(&t->done, &deadline)) && errno == EINTR)
 		;
-	if (ret) {
+	if (ret)
+		reactor_run(t->reactor, give_up, &g);
+	return !g.given_up;
+}
+
+/* A disk that does not answer is the caller's no more: it becomes NULL. */
+static int self_test(const struct main_disk_config *config, struct disk **disk)
+{
+	struct self_test *t = calloc(1, sizeof(*t));
+	int err;
+
+	if (!t)
+		return -ENOMEM;
+	t->reactor = config->reactor;
+	t->disk = *disk;
+	t->gpa = config->spare_gpa;
+	sem_init(&t->done, 0, 0);
+	reactor_run(t->reactor, self_test_start, t);
+	err = t->error;
+	if (!err && !wait_in_time(t)) {
 		log_err("the disk does not answer its first read");
+		*disk = NULL;
 		return -ETIMEDOUT;
 	}
-	log_info("disk: %s", t->zero_copy ? "data go without a copy" :
-					    "data are copied");
-	free(t);
-	return 0;
+	if (!err)
+		log_info("disk: %s", t->zero_copy ? "data go without a copy" :
+						    "data are copied");
+	self_test_free(t);
+	return err;
 }
 
 /* ---- devices ---- */
@@ -190,10 +233,10 @@ static int open_device(const struct main_disk_config *config, unsigned int i,
 	if (like && !same_disk(like, &info))
 		err = -ENODEV;
 	if (!err)
-		err = self_test(config, *opened);
+		err = self_test(config, opened);
 	if (!err && config->opened)
 		config->opened[i] = info;
-	if (err)
+	if (err && *opened)
 		(*opened)->ops->close(*opened);
 	return err;
 }
