@@ -71,10 +71,12 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
  * on. `gpa` is a page-aligned page of guest RAM that nobody uses yet; its
  * content is lost.
  *
- * Own thread of the queue's reactor, asynchronous: done() follows on it.
+ * Own thread of the queue's reactor, asynchronous: done() follows on it, with
+ * DISK_OK or how the read ended that failed.
  * -ENOMEM, -EINVAL: not started, done() never runs.
  */
 int disk_self_test(struct disk_queue *queue, uint64_t gpa,
-		   void (*done)(void *arg, bool zero_copy), void *arg);
+		   void (*done)(void *arg, enum disk_status status,
+				bool zero_copy), void *arg);
 
 #endif

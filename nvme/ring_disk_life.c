@@ -9,7 +9,8 @@
  *	     --- the kernel says that it removed it ------>
  *
  * GONE is for ever; every request ends in DISK_GONE. The owner is told once,
- * on the reactor of events, whoever noticed it first.
+ * on the reactor of events, whoever noticed it first. One that comes later is
+ * told by the end of the self-test's read.
  *
  * Data go straight to guest memory if that is registered with io_uring and
  * the self-test at start found the device there; otherwise all are copied.
@@ -83,7 +84,8 @@ void ring_disk_lost(struct ring_disk *disk)
 {
 	if (!atomic_exchange(&disk->gone, true))
 		log_err("%s is gone: removed", disk->name);
-	if (!disk->told_lost) {
+	/* While there is no owner to tell, whoever opens it finds it gone. */
+	if (!disk->told_lost && disk->disk.event) {
 		disk->told_lost = true;
 		tell(disk, DISK_LOST);
 	}

@@ -14,7 +14,8 @@
  * read that arrives elsewhere, or not at all, differ in every byte.
  *
  * Threads: the queue's reactor. Failure answers: any failure means copy_all;
- * a disk that can not even be read is shown by its first real request.
+ * what a disk that can not even be read is good for is the caller's to say, who
+ * is told how the read ended.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -32,12 +33,13 @@ struct self_test {
 	struct disk_queue *queue;
 	struct gpa_range range;
 	uint64_t direct_bytes; /* of the queue, before */
-	void (*done)(void *arg, bool zero_copy);
+	void (*done)(void *arg, enum disk_status status, bool zero_copy);
 	void *arg;
 	uint8_t block[GUEST_PAGE_SIZE]; /* as it was read the first time */
 };
 
-static void end(struct self_test *test, const char *failure)
+static void end(struct self_test *test, enum disk_status status,
+		const char *failure)
 {
 	struct ring_disk *disk = test->queue->disk;
 
@@ -46,7 +48,7 @@ static void end(struct self_test *test, const char *failure)
 			 "copied", disk->name, failure);
 		atomic_store(&disk->copy_all, true);
 	}
-	test->done(test->arg, !failure);
+	test->done(test->arg, status, !failure);
 	free(test);
 }
 
@@ -57,15 +59,15 @@ static void second_read(struct disk_request *req, enum disk_status status)
 	uint8_t block[GUEST_PAGE_SIZE];
 
 	if (status != DISK_OK)
-		end(test, disk_status_text(status));
+		end(test, status, disk_status_text(status));
 	else if (guest_memory_read(disk->memory, test->range.gpa, block,
 				   test->range.len) ||
 		 memcmp(block, test->block, test->range.len))
-		end(test, "data went elsewhere");
+		end(test, status, "data went elsewhere");
 	else if (test->queue->counters.direct_bytes == test->direct_bytes)
-		end(test, "guest memory is not registered");
+		end(test, status, "guest memory is not registered");
 	else
-		end(test, NULL);
+		end(test, status, NULL);
 }
 
 static void first_read(struct disk_request *req, enum disk_status status)
@@ -75,7 +77,7 @@ static void first_read(struct disk_request *req, enum disk_status status)
 	uint64_t gpa = test->range.gpa;
 
 	if (status != DISK_OK) {
-		end(test, disk_status_text(status));
+		end(test, status, disk_status_text(status));
 		return;
 	}
 	guest_memory_read(memory, gpa, test->block, test->range.len);
@@ -90,7 +92,8 @@ static void first_read(struct disk_request *req, enum disk_status status)
 }
 
 int disk_self_test(struct disk_queue *queue, uint64_t gpa,
-		   void (*done)(void *arg, bool zero_copy), void *arg)
+		   void (*done)(void *arg, enum disk_status status,
+				bool zero_copy), void *arg)
 {
 	struct ring_disk *disk = queue->disk;
 	struct self_test *test;

@@ -29,8 +29,11 @@ struct stripe_config {
  * serial of the first and no other identity. Events of a disk are the
  * stripe's: the smallest counts, and one lost is all lost.
  *
- * 0: the disks belong to the stripe, which closes them; they had no queues
- * and no owner. Else they stay the caller's: -ENOMEM, or -EINVAL, logged.
+ * 0: the disks belong to the stripe, which closes them; they have no queues
+ * and nobody else owns them any more. What happens to them before the owner
+ * has set the stripe's event() is told to nobody: on the reactor of events
+ * nothing comes in between. Else they stay the caller's: -ENOMEM, or -EINVAL,
+ * logged.
  */
 int stripe_open(const struct stripe_config *config, struct disk **disk);
 

@@ -13,6 +13,10 @@
  * A disk that is given up is the self-test's: its queue has a command under
  * way, so that nobody else could close it.
  *
+ * A device may be lost in the meantime, and says so once. Before its self-test
+ * begins nobody is told, but then its read says so; from there on it is noted,
+ * until all are handed over, in one call of the reactor on which events come.
+ *
  * Threads: opening is done on a thread that may wait; the self-test runs on the
  * reactor that is given, and whether it is over or given up is decided there.
  *
@@ -39,14 +43,22 @@ LOG_MODULE("disk");
 #define SELF_TEST_SECONDS 10
 #define NS_PER_MS 1000000ull
 
+/* A device on its way to its owner. */
+struct opening {
+	struct disk *disk; /* NULL: was given up */
+	bool lost;	   /* the reactor's */
+};
+
 /* ---- the self-test ---- */
 
 struct self_test {
 	struct reactor *reactor;
-	struct disk *disk;
+	struct opening *opening;
+	struct disk *disk; /* lives longer than that if it is given up */
 	struct disk_queue *queue;
 	uint64_t gpa;
 	int error;
+	enum disk_status status;
 	bool zero_copy;
 	bool over, given_up; /* the reactor's; one of them at most */
 	sem_t done;
@@ -59,7 +71,7 @@ static void self_test_free(struct self_test *t)
 	free(t);
 }
 
-static void self_test_done(void *arg, bool zero_copy)
+static void self_test_done(void *arg, enum disk_status status, bool zero_copy)
 {
 	struct self_test *t = arg;
 
@@ -70,15 +82,25 @@ static void self_test_done(void *arg, bool zero_copy)
 		self_test_free(t);
 		return;
 	}
+	t->status = status;
 	t->zero_copy = zero_copy;
 	t->over = true;
 	sem_post(&t->done);
+}
+
+static void note_event(struct disk *disk, enum disk_event event)
+{
+	struct opening *opening = disk->owner;
+
+	opening->lost |= event == DISK_LOST;
 }
 
 static void self_test_start(void *arg)
 {
 	struct self_test *t = arg;
 
+	t->disk->owner = t->opening;
+	t->disk->event = note_event;
 	t->error = t->disk->ops->queue_open(t->disk, t->reactor, 1, &t->queue);
 	if (t->error)
 		return;
@@ -99,6 +121,8 @@ static void give_up(void *arg)
 	/* It may have ended since. */
 	g->given_up = !g->test->over;
 	g->test->given_up = g->given_up;
+	if (g->given_up)
+		g->test->disk->event = NULL;
 }
 
 static bool wait_in_time(struct self_test *t)
@@ -116,8 +140,8 @@ static bool wait_in_time(struct self_test *t)
 	return !g.given_up;
 }
 
-/* A disk that does not answer is the caller's no more: it becomes NULL. */
-static int self_test(const struct main_disk_config *config, struct disk **disk)
+static int self_test(const struct main_disk_config *config,
+		     struct opening *opening)
 {
 	struct self_test *t = calloc(1, sizeof(*t));
 	int err;
@@ -125,16 +149,19 @@ static int self_test(const struct main_disk_config *config, struct disk **disk)
 	if (!t)
 		return -ENOMEM;
 	t->reactor = config->reactor;
-	t->disk = *disk;
+	t->opening = opening;
+	t->disk = opening->disk;
 	t->gpa = config->spare_gpa;
 	sem_init(&t->done, 0, 0);
 	reactor_run(t->reactor, self_test_start, t);
 	err = t->error;
 	if (!err && !wait_in_time(t)) {
 		log_err("the disk does not answer its first read");
-		*disk = NULL;
+		opening->disk = NULL;
 		return -ETIMEDOUT;
 	}
+	if (!err && t->status == DISK_GONE)
+		err = -ENODEV;
 	if (!err)
 		log_info("disk: %s", t->zero_copy ? "data go without a copy" :
 						    "data are copied");
@@ -217,84 +244,114 @@ static void explain(char *why, int err)
 }
 
 static int open_device(const struct main_disk_config *config, unsigned int i,
-		       struct disk **opened)
+		       struct opening *opening)
 {
 	const struct settings_device *device =
 		&config->settings->device[config->lun->first_device + i];
 	const struct disk_info *like = config->like ? &config->like[i] : NULL;
 	struct disk_info info;
 	int err = device->kind == SETTINGS_NVME ?
-			  open_nvme(config, device, like, opened) :
-			  open_scsi(config, device, opened);
+			  open_nvme(config, device, like, &opening->disk) :
+			  open_scsi(config, device, &opening->disk);
 
 	if (err)
 		return err;
-	(*opened)->ops->info(*opened, &info);
+	opening->disk->ops->info(opening->disk, &info);
 	if (like && !same_disk(like, &info))
 		err = -ENODEV;
 	if (!err)
-		err = self_test(config, opened);
+		err = self_test(config, opening);
 	if (!err && config->opened)
 		config->opened[i] = info;
-	if (err && *opened)
-		(*opened)->ops->close(*opened);
+	if (err && opening->disk)
+		opening->disk->ops->close(opening->disk);
 	return err;
 }
 
 /* ---- the whole ---- */
 
-static int open_stripe(const struct main_disk_config *config,
-		       struct stripe_config *stripe, struct disk **disk,
-		       char *why)
+struct whole {
+	const struct main_disk_config *config;
+	void *owner;
+	struct opening part[STRIPE_MAX_DISKS];
+	unsigned int nr_parts;
+	struct disk *disk;
+	char *why;
+	int err;
+};
+
+static int open_stripe(struct whole *whole)
 {
+	const struct settings_lun *lun = whole->config->lun;
+	struct stripe_config stripe = {
+		.nr_disks = whole->nr_parts,
+		.chunk_kib = lun->chunk_kib,
+	};
 	int err;
 
-	stripe->chunk_kib = config->lun->chunk_kib;
-	err = stripe_open(stripe, disk);
+	for (unsigned int i = 0; i < whole->nr_parts; i++)
+		stripe.disk[i] = whole->part[i].disk;
+	err = stripe_open(&stripe, &whole->disk);
 	if (!err)
 		return 0;
-	snprintf(why, SETTINGS_ERROR_SIZE, "/backend%s/stripe/of: %s",
-		 config->lun->dvd ? "/iso" : "",
+	snprintf(whole->why, SETTINGS_ERROR_SIZE, "/backend%s/stripe/of: %s",
+		 lun->dvd ? "/iso" : "",
 		 err == -EINVAL ? "the devices must have blocks of one size, "
 				  "and equally many" :
 				  strerror(-err));
 	return err;
 }
 
+static int refuse_part(struct whole *whole, unsigned int i, int err)
+{
+	point_to(whole->config, i, whole->why);
+	explain(whole->why, err);
+	return err;
+}
+
+/* No event comes while it runs. */
+static void hand_over(void *arg)
+{
+	struct whole *whole = arg;
+
+	for (unsigned int i = 0; i < whole->nr_parts; i++) {
+		if (whole->part[i].lost) {
+			whole->err = refuse_part(whole, i, -ENODEV);
+			return;
+		}
+	}
+	if (whole->nr_parts > 1)
+		whole->err = open_stripe(whole);
+	else
+		whole->disk = whole->part[0].disk;
+	if (whole->err)
+		return;
+	whole->disk->owner = whole->owner;
+	whole->disk->event = whole->config->event;
+}
+
 int main_disk_open(const struct main_disk_config *config, void *owner,
 		   struct disk **disk, char *why)
 {
-	struct stripe_config stripe = { 0 };
-	int err = 0;
+	struct whole whole = { .config = config, .owner = owner, .why = why };
 
-	*disk = NULL;
 	_Static_assert(SETTINGS_MAX_STRIPE == STRIPE_MAX_DISKS, "one limit");
-	for (unsigned int i = 0; i < config->lun->nr_devices; i++) {
-		err = open_device(config, i, &stripe.disk[i]);
-		if (err) {
-			point_to(config, i, why);
-			explain(why, err);
-			goto out_close;
-		}
-		stripe.nr_disks++;
-	}
-	if (stripe.nr_disks > 1)
-		err = open_stripe(config, &stripe, disk, why);
-	else
-		*disk = stripe.disk[0];
-	if (err)
-		goto out_close;
-	if (*disk) {
-		(*disk)->owner = owner;
-		(*disk)->event = config->event;
-	}
-	return 0;
+	while (!whole.err && whole.nr_parts < config->lun->nr_devices) {
+		unsigned int i = whole.nr_parts;
+		int err = open_device(config, i, &whole.part[i]);
 
-out_close:
-	while (stripe.nr_disks) {
-		struct disk *opened = stripe.disk[--stripe.nr_disks];
+		if (err)
+			whole.err = refuse_part(&whole, i, err);
+		else
+			whole.nr_parts++;
+	}
+	if (!whole.err && whole.nr_parts)
+		reactor_run(config->reactor, hand_over, &whole);
+	*disk = whole.err ? NULL : whole.disk;
+	while (whole.err && whole.nr_parts) {
+		struct disk *opened = whole.part[--whole.nr_parts].disk;
 
 		opened->ops->close(opened);
 	}
-	return err;
+	return whole.err;
 }

@@ -38,9 +38,11 @@ struct main_disk_config {
 /*
  * Opens it, with its devices, and shows that each reads what it should. Waits
  * until the deadline. NULL is the disk of a LUN without devices: an empty DVD
- * drive. `owner` becomes disk->owner. 0, or -errno with nothing open and in
- * `why` (SETTINGS_ERROR_SIZE bytes) the reason: the rest of a JSON pointer,
- * from the LUN on, and a rule.
+ * drive. `owner` becomes disk->owner, and is told of every event from then on;
+ * a device that was lost before is refused with -ENODEV. 0, or -errno with
+ * nothing open, but for a device that does not answer its first read: that is
+ * closed when it does. In `why` (SETTINGS_ERROR_SIZE bytes) is the reason: the
+ * rest of a JSON pointer, from the LUN on, and a rule.
  */
 int main_disk_open(const struct main_disk_config *config, void *owner,
 		   struct disk **disk, char *why);

@@ -271,8 +271,9 @@ static void names(void **state)
 
 static int verdict;
 
-static void tested(void *arg, bool zero_copy)
+static void tested(void *arg, enum disk_status status, bool zero_copy)
 {
+	assert_int_equal(status, DISK_OK);
 	*(int *)arg = zero_copy;
 }
 

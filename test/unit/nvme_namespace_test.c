@@ -365,6 +365,11 @@ static void the_kernel_tells_of_changes(void **state)
 	event("remove", "nvme7", "nvme", "X=1");
 	assert_int_equal(others, 2);
 	assert_false(ns.ring.gone);
+	/* Whom nobody heard says it again. */
+	ns.ring.disk.event = NULL;
+	event("remove", "nvme7n2", "block", "X=1");
+	assert_true(ns.ring.gone);
+	ns.ring.disk.event = tell;
 	event("remove", "nvme7n2", "block", "X=1");
 	event("remove", "nvme7n2", "block", "X=1");
 	assert_true(ns.ring.gone);

@@ -366,10 +366,12 @@ static void a_full_ring_is_tried_again(void **state)
 /* Self-test. */
 
 static int verdict;
+static enum disk_status tested_status;
 
-static void tested(void *arg, bool zero_copy)
+static void tested(void *arg, enum disk_status status, bool zero_copy)
 {
 	assert_ptr_equal(arg, &verdict);
+	tested_status = status;
 	verdict = zero_copy;
 }
 
@@ -396,6 +398,7 @@ static void the_self_test_sees_good_memory(void **state)
 	}
 	complete(1, 0);
 	assert_int_equal(verdict, true);
+	assert_int_equal(tested_status, DISK_OK);
 	assert_false(ns.ring.copy_all);
 }
 
@@ -409,6 +412,7 @@ static void the_self_test_sees_lost_data(void **state)
 		data(1)[i] = (uint8_t)(i * 7);
 	complete(1, 0);
 	assert_int_equal(verdict, false);
+	assert_int_equal(tested_status, DISK_OK);
 	assert_true(ns.ring.copy_all);
 	a = ask_data(DISK_READ, 9, 0, 512);
 	submit(a);
@@ -430,6 +434,21 @@ static void the_self_test_sees_refusal(void **state)
 	assert_true(ns.ring.copy_all);
 	assert_int_equal(disk_self_test(queue, 0x7001, tested, NULL), -EINVAL);
 	assert_int_equal(disk_self_test(queue, RAM, tested, NULL), -EINVAL);
+}
+
+/* Before the first read or before the second. */
+static void the_self_test_sees_no_disk(void **state)
+{
+	(void)state;
+	start_self_test();
+	complete(1, -ENODEV);
+	assert_int_equal(verdict, false);
+	assert_int_equal(tested_status, DISK_GONE);
+	assert_true(ns.ring.gone);
+	tested_status = DISK_OK;
+	assert_int_equal(disk_self_test(queue, 0x7000, tested, &verdict), 0);
+	run_calls();
+	assert_int_equal(tested_status, DISK_GONE);
 }
 
 int main(void)
@@ -454,6 +473,7 @@ int main(void)
 		TEST(the_self_test_sees_good_memory),
 		TEST(the_self_test_sees_lost_data),
 		TEST(the_self_test_sees_refusal),
+		TEST(the_self_test_sees_no_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

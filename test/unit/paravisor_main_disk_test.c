@@ -2,7 +2,7 @@
 /* SOURCES: paravisor/main_disk.c nvme/stripe.c nvme/stripe_queue.c nvme/transfer.c nvme/reservation.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c */
 /*
  * Disks of LUNs that fail while they are opened: one that does not answer its
- * first read in time.
+ * first read in time, and one that is lost before its owner is told anything.
  * Devices are disks in memory; this file opens them, plays their self-test,
  * and says when the time is over.
  */
@@ -30,7 +30,9 @@
 enum script {
 	ANSWERS,
 	HANGS,	       /* for ever, or until answer() */
-	ANSWERS_LATE   /* when the time is over, but before that was seen */
+	ANSWERS_LATE,  /* when the time is over, but before that was seen */
+	GONE_BEFORE,   /* nobody is told, the read says so */
+	GONE_MEANWHILE /* it is told, but the read had been answered */
 };
 
 static struct device {
@@ -38,8 +40,9 @@ static struct device {
 	struct disk *disk; /* NULL: not open */
 	struct disk_ops ops;
 	unsigned int queues;
-	void (*done)(void *arg, bool zero_copy);
+	void (*done)(void *arg, enum disk_status status, bool zero_copy);
 	void *arg;
+	bool lose_first; /* when the next one is opened */
 } devices[MAX_DISKS];
 
 static const struct disk_ops *memory_ops;
@@ -93,6 +96,8 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *of,
 	struct device *d = &devices[config->nsid];
 
 	assert_in_range(config->nsid, 0, MAX_DISKS - 1);
+	if (config->nsid && devices[config->nsid - 1].lose_first)
+		disk_memory_lose(devices[config->nsid - 1].disk);
 	assert_null(d->disk);
 	*disk = disk_memory_create(of, &info);
 	assert_non_null(*disk);
@@ -115,14 +120,15 @@ int block_device_open(const struct block_device_config *config,
 	return -ETIMEDOUT;
 }
 
-static void answer(struct device *d)
+static void answer(struct device *d, enum disk_status status)
 {
 	testing = d;
-	d->done(d->arg, true);
+	d->done(d->arg, status, status == DISK_OK);
 }
 
 int disk_self_test(struct disk_queue *queue, uint64_t gpa,
-		   void (*done)(void *arg, bool zero_copy), void *arg)
+		   void (*done)(void *arg, enum disk_status status,
+				bool zero_copy), void *arg)
 {
 	(void)queue;
 	(void)gpa;
@@ -138,8 +144,10 @@ int sem_timedwait(sem_t *sem, const struct timespec *until)
 	bool late = d->script == HANGS || d->script == ANSWERS_LATE;
 
 	assert_true(until->tv_sec > 0);
+	if (d->script == GONE_MEANWHILE)
+		disk_memory_lose(d->disk);
 	if (d->script != HANGS)
-		answer(d);
+		answer(d, d->script == GONE_BEFORE ? DISK_GONE : DISK_OK);
 	if (!late)
 		return sem_wait(sem);
 	errno = ETIMEDOUT;
@@ -234,7 +242,7 @@ static void a_disk_that_does_not_answer(void **state)
 	assert_int_equal(devices[1].queues, 1);
 	/* Nobody is there whom it could be told. */
 	disk_memory_lose(devices[1].disk);
-	answer(&devices[1]);
+	answer(&devices[1], DISK_GONE);
 	assert_int_equal(told[DISK_LOST], 0);
 }
 
@@ -249,6 +257,33 @@ static void an_answer_in_the_last_moment(void **state)
 	disk->ops->close(disk);
 }
 
+/* A disk that is gone can not be read, and no guest is shown it. */
+static void a_disk_that_is_lost_meanwhile(void **state)
+{
+	struct disk *disk;
+
+	(void)state;
+	devices[0].script = GONE_BEFORE;
+	assert_int_equal(open_lun(1, &disk), -ENODEV);
+	assert_string_equal(why, "/backend/nvme: No such device");
+	devices[0].script = GONE_MEANWHILE;
+	assert_int_equal(open_lun(1, &disk), -ENODEV);
+	assert_string_equal(why, "/backend/nvme: No such device");
+	assert_int_equal(told[DISK_LOST], 0);
+}
+
+/* While the others are tested: before there is a stripe. */
+static void a_part_that_is_lost_meanwhile(void **state)
+{
+	struct disk *disk;
+
+	(void)state;
+	devices[1].lose_first = true;
+	assert_int_equal(open_lun(3, &disk), -ENODEV);
+	assert_string_equal(why, "/backend/stripe/of/1/nvme: No such device");
+	assert_int_equal(told[DISK_LOST], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -257,6 +292,8 @@ int main(void)
 		TEST(good_disks_tell_their_owner),
 		TEST(a_disk_that_does_not_answer),
 		TEST(an_answer_in_the_last_moment),
+		TEST(a_disk_that_is_lost_meanwhile),
+		TEST(a_part_that_is_lost_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

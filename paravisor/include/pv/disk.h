@@ -185,7 +185,8 @@ enum disk_event {
 /* Embedded first in each backend's own structure. */
 struct disk {
 	const struct disk_ops *ops;
-	/* Set by the owner before the first queue is opened; may be NULL. One
+	/* Set by the owner before the first queue is opened; may be NULL. It
+	 * changes, with the owner, only where no call can be under way. One
 	 * call at a time, on a thread of the backend's choice, never after
 	 * close() has returned and never from inside another operation. */
 	void (*event)(struct disk *disk, enum disk_event event);
