@@ -263,13 +263,19 @@ static void N_09_data_path(void **state)
 	nic_destroy(&m);
 }
 
+static void halt(struct nic_machine *m, uint32_t offset)
+{
+	const struct rndis_header message = {
+		.type = cpu_to_le32(RNDIS_HALT),
+		.length = cpu_to_le32(sizeof(message)),
+	};
+
+	assert_int_equal(rndis_send(m, &message, sizeof(message), offset), 1);
+}
+
 /* The way Linux goes down and up: frames under way, and no answers. */
 static void N_11_revoke(void **state)
 {
-	struct rndis_header halt = {
-		.type = cpu_to_le32(RNDIS_HALT),
-		.length = cpu_to_le32(sizeof(halt)),
-	};
 	struct vmbus_gpadl_teardown teardown;
 	struct vmbus_gpadl_torndown torndown;
 	struct nic_machine m;
@@ -284,8 +290,7 @@ static void N_11_revoke(void **state)
 		send_one(&m, 0, 200);
 		assert_int_equal(nic_held_frames(), 2);
 		if (order & 1)
-			assert_int_equal(rndis_send(&m, &halt, sizeof(halt),
-						    4090), 1);
+			halt(&m, 4090);
 		nvs_revoke(&m, order & 2 ? NVS_REVOKE_SEND_BUFFER :
 					   NVS_REVOKE_RECEIVE_BUFFER);
 		nvs_revoke(&m, order & 2 ? NVS_REVOKE_RECEIVE_BUFFER :
@@ -521,16 +526,6 @@ static void filter_none(void **state)
 	nic_destroy(&m);
 }
 
-static void halt(struct nic_machine *m)
-{
-	const struct rndis_request message = {
-		.header.type = cpu_to_le32(RNDIS_HALT),
-		.header.length = cpu_to_le32(sizeof(message)),
-	};
-
-	assert_int_equal(rndis_send(m, &message, sizeof(message), 0), 1);
-}
-
 /* What a sub-channel sends while the backend does not run waits for it; Linux's
  * halt() waits for the frame, without end. */
 static void nothing_waits_for_a_backend_that_is_not_wanted(void **state)
@@ -548,7 +543,7 @@ static void nothing_waits_for_a_backend_that_is_not_wanted(void **state)
 	frame = m.transaction;
 	nic_pump(&m, 1);
 	assert_int_equal(m.nr_completions, 0);
-	halt(&m);
+	halt(&m, 0);
 	nic_pump(&m, 1);
 	m.transaction = frame;
 	nic_expect_status(&m, NVS_STATUS_FAILURE);
