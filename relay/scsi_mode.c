@@ -9,7 +9,7 @@
  * does not touch the disk, which may serve others, too: our writes become
  * durable one by one. A flush makes those durable that have ended; those under
  * way see at their end that the cache is off. So the bit comes first, then the
- * flush.
+ * flush; also where it was off, as that flush may still be under way.
  *
  * A disk's block descriptor (SBC-3, 6.4.2) comes before the pages unless it is
  * declined; the long form if the client takes that. It has no number of blocks
@@ -247,7 +247,8 @@ static bool select_pages(struct scsi_task *task, const uint8_t *list,
 	for (; at < size; at += 2u + list[at + 1])
 		if (!take_page(task, list, at, size, &wce))
 			return true;
-	if (atomic_exchange(&lun->write_cache, wce) && !wce) {
+	atomic_store(&lun->write_cache, wce);
+	if (!wce && lun->info.write_cache) {
 		task->nexus->count.flushes++;
 		return scsi_transfer_flush(task);
 	}

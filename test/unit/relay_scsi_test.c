@@ -553,6 +553,16 @@ static void mode_select(void **state)
 	assert_int_equal(low[6], 0);
 	RUN(&u, 0x1a, 8, 0x88, 0, 255, 0); /* the default has it on */
 	assert_int_equal(low[6], 4);
+
+	/* Off as it was, but the flush behind the switch may be another
+	 * channel's and not have ended: durable is what this one says. */
+	memset(low, 0, 255);
+	memcpy(low + 4, "\x08\x12\x00", 3);
+	buffer(&u.task, SCSI_DATA_OUT, 0, 24);
+	assert_int_equal(u.nexus.count.flushes, 1);
+	RUN(&u, 0x15, 0x10, 0, 0, 24, 0);
+	expect_good(&u, 24);
+	assert_int_equal(u.nexus.count.flushes, 2);
 	unit_close(&u);
 
 	info.write_cache = false; /* cannot be switched on */
