@@ -25,7 +25,8 @@
  * while its entries have been polled already costs one empty pass. One that
  * never comes would leave the queue asleep for ever, and so would a doorbell that
  * never got there: once a second somebody has it looked at without an event
- * (vport_queues.c), and if there is nothing the doorbells are rung once more.
+ * (vport_queues.c), and if there is nothing the doorbells are rung once more. Or
+ * the device left an entry out: what comes behind it would not be seen.
  *
  * Threads: the queue's reactor. Failure answers: a queue that broke is not
  * looked at any more, and its NIC hears of it.
@@ -174,6 +175,18 @@ static void ring_again(struct nic_queue *q)
 	q->stats.doorbells = q->doorbells.rung;
 }
 
+/* Twice in a row the next entry is missing and the one behind it is there. (Of
+ * one that is missing among those of sent frames, the frame tells.) */
+static bool has_hole(struct nic_queue *q)
+{
+	bool known = q->hole == q->rx_cq.head;
+
+	if (!q->receives || !mana_cq_is_ahead(&q->rx_cq))
+		return false;
+	q->hole = q->rx_cq.head;
+	return known;
+}
+
 static void look_at(struct reactor_call *call)
 {
 	struct nic_queue *q = (struct nic_queue *)((char *)call -
@@ -186,7 +199,10 @@ static void look_at(struct reactor_call *call)
 	if (!q->attached || q->stopped)
 		return;
 	if (q->tx_cq.head == tx && q->rx_cq.head == rx) {
-		ring_again(q);
+		if (has_hole(q))
+			queue_break(q, "a completion was left out");
+		else
+			ring_again(q);
 		return;
 	}
 	q->found_late++;

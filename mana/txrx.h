@@ -101,6 +101,7 @@ struct nic_queue {
 	unsigned int idle; /* passes in a row that found nothing */
 	uint32_t again_for; /* doorbells were rung again for heads of this sum */
 	uint8_t again;	    /* so often */
+	uint32_t hole;	    /* an entry of rx_cq that a look missed */
 
 	/* Written by the reactor, read by anybody. */
 	struct nic_stats stats;

@@ -440,6 +440,38 @@ static void a_lost_doorbell_is_rung_again(void **state)
 	assert_in_range(f->q.doorbells.rung, 4, 8);
 }
 
+/* The device leaves an entry out: what comes behind it would never be seen. */
+static void a_hole_in_the_completions_is_seen(void **state)
+{
+	const uint32_t len[4] = { 100 };
+
+	(void)state;
+	post(FAKE_GPA, 4, 0);
+	queue_poll_soon(&f->q);
+	reactor_inline_drain();
+	f->rx_tail++;
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_broken, 0); /* it may be on its way */
+	f->rx_tail -= 2;
+	fake_complete_rx(f, 1, 0, len, 0);
+	queue_look(&f->q);
+	reactor_inline_drain();
+	assert_int_equal(f->nr_received, 2);
+	assert_int_equal(f->nr_broken, 0);
+
+	f->rx_tail += 2;
+	fake_complete_rx(f, 1, 0, len, 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(f->nr_broken, 0);
+		queue_look(&f->q);
+		reactor_inline_drain();
+	}
+	assert_int_equal(f->nr_received, 2);
+	assert_int_equal(f->nr_broken, 1);
+}
+
 static void one_doorbell_for_what_a_round_gives_back(void **state)
 {
 	const uint32_t len[4] = { 60 };
@@ -572,6 +604,7 @@ int main(void)
 		TEST(without_a_filter_buffers_go_round),
 		TEST(a_queue_that_no_hash_leads_to_rings_nothing),
 		TEST(a_lost_doorbell_is_rung_again),
+		TEST(a_hole_in_the_completions_is_seen),
 		TEST(one_doorbell_for_what_a_round_gives_back),
 		TEST(a_few_buffers_wait_for_more),
 		TEST(a_buffer_it_was_not_told_of_breaks_the_queue),
