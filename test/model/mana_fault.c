@@ -24,6 +24,9 @@
 #define OVERSIZE 0xffffu
 #define ERROR_STATUS MANA_STATUS_NO_RESOURCES
 
+/* Of eight, to be added: as if nothing had been written there. */
+#define LAST_LAP 7u
+
 enum place {
 	PLACE_MESSAGE, PLACE_ANSWER, PLACE_TX_CQE, PLACE_RX_CQE, PLACE_EVENT,
 	PLACE_INTERRUPT, PLACE_BELL, PLACE_NOW,
@@ -33,7 +36,7 @@ enum fault {
 	HWC_SILENT, HWC_ERROR, WQ_REFUSED, RX_REFUSED, HWC_WRONG_ID, HWC_SHORT,
 	TX_TYPE, TX_QUEUE, TX_LOST, TX_TWICE, TX_ERROR, TX_DEAD, TX_LAP,
 	RX_TYPE, RX_QUEUE, RX_OVERSIZE, RX_TRUNCATED, RX_EMPTY, RX_LOST,
-	RX_TWICE, RX_HASH, RX_CHECKSUM, RX_FENCE,
+	RX_HOLE, RX_TWICE, RX_HASH, RX_CHECKSUM, RX_FENCE,
 	EVENT_LOST, EVENT_QUEUE, EVENT_OVERFLOW, INTERRUPT_LOST, BELL_LOST,
 	RX_COALESCED, LINK_FLAP, RESET, RECONFIG, UNKNOWN_EVENT, VPORT_LOST,
 	FAULTS,
@@ -81,6 +84,8 @@ static const struct {
 	[RX_EMPTY] = { "rx-empty", PLACE_RX_CQE, "a frame of no bytes" },
 	[RX_LOST] = { "rx-lost", PLACE_RX_CQE,
 		      "a buffer is filled, and no completion comes" },
+	[RX_HOLE] = { "rx-hole", PLACE_RX_CQE,
+		      "a buffer is filled, and its completion's place left out" },
 	[RX_TWICE] = { "rx-twice", PLACE_RX_CQE,
 		       "two completions for one frame" },
 	[RX_HASH] = { "rx-hash", PLACE_RX_CQE, "the hash is another one" },
@@ -325,7 +330,7 @@ static void spoil_tx(struct mana *m, unsigned int wq, struct mana_cqe *cqe,
 }
 
 static void spoil_rx(struct mana *m, unsigned int wq, struct mana_cqe *cqe,
-		     unsigned int *times)
+		     unsigned int *times, uint32_t *lap)
 {
 	struct mana_rx_cqe rx;
 
@@ -345,6 +350,9 @@ static void spoil_rx(struct mana *m, unsigned int wq, struct mana_cqe *cqe,
 		return;
 	case RX_LOST:
 		*times = 0;
+		return;
+	case RX_HOLE:
+		*lap = LAST_LAP;
 		return;
 	case RX_TWICE:
 		*times = 2;
@@ -382,7 +390,7 @@ unsigned int mana_fault_cqe(struct mana *m, unsigned int wq,
 	if (m->wq[wq].sq)
 		spoil_tx(m, wq, cqe, &times, lap);
 	else
-		spoil_rx(m, wq, cqe, &times);
+		spoil_rx(m, wq, cqe, &times, lap);
 	return times;
 }
 

@@ -15,9 +15,9 @@ case_all() {
 	vmm_limit=3000 trouble_start
 	for fault in tx-type tx-queue tx-lost tx-twice tx-error tx-dead tx-lap \
 		rx-type rx-queue rx-oversize rx-truncated rx-empty rx-lost \
-		rx-twice rx-hash rx-checksum rx-fence event-lost event-queue \
-		event-overflow interrupt-lost doorbell-lost rx-coalesced \
-		link-flap unknown-event; do
+		rx-hole rx-twice rx-hash rx-checksum rx-fence event-lost \
+		event-queue event-overflow interrupt-lost doorbell-lost \
+		rx-coalesced link-flap unknown-event; do
 		trouble "$fault" 3 60
 	done
 	undisturbed
@@ -37,5 +37,5 @@ case_all() {
 	trouble_end
 }
 
-run_cases 'all: 33 faults of the MANA model, overcome one after the other'
+run_cases 'all: 34 faults of the MANA model, overcome one after the other'
 sed 's/^/# /' "build/log/$area/all/times" 2>/dev/null || true

@@ -301,6 +301,17 @@ static void rx_lost(void)
 	assert_false(cq_pop(&rq.cq));
 }
 
+static void rx_hole(void)
+{
+	uint64_t before = vport_counters(1).rx_frames;
+
+	pass();
+	WAIT_FOR(vport_counters(1).rx_frames == before + 1);
+	nap(10);
+	assert_false(cq_pop(&rq.cq));
+	rq.cq.head++; /* the next one is behind it */
+}
+
 static void rx_twice(void)
 {
 	pass();
@@ -508,6 +519,7 @@ static const struct {
 	{ "rx-truncated", rx_truncated, false },
 	{ "rx-empty", rx_empty, false },
 	{ "rx-lost", rx_lost, false },
+	{ "rx-hole", rx_hole, false },
 	{ "rx-twice", rx_twice, false },
 	{ "rx-hash", rx_hash, false },
 	{ "rx-checksum", rx_checksum, false },
