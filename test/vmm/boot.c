@@ -213,9 +213,9 @@ enum vmm_status boot_print_settings(const struct boot *boot)
 }
 
 /* The lab's word to vmm; nobody else sets it. */
-static unsigned int timer_slack(void)
+static unsigned int timer_slack(const char *name)
 {
-	const char *text = getenv("VMM_VTL2_TIMER_SLACK");
+	const char *text = getenv(name);
 	unsigned long ms = text ? strtoul(text, NULL, 10) : 0;
 
 	return ms <= 1000 ? (unsigned int)ms : 0;
@@ -229,7 +229,8 @@ struct machine_config boot_machine(const struct boot *boot)
 		.vps = boot->options->vps,
 		.apic_id_step = boot->options->apic_id_step,
 		.has_vtl2 = image,
-		.timer_slack_ms = timer_slack(),
+		.timer_slack_ms = { timer_slack("VMM_VTL0_TIMER_SLACK"),
+				    timer_slack("VMM_VTL2_TIMER_SLACK") },
 		.ranges = image ? boot->plan.ranges : boot->direct.ranges,
 		.nr_ranges = image ? boot->plan.nr_ranges :
 				     boot->direct.nr_ranges,

@@ -60,7 +60,7 @@ struct machine_config {
 	bool has_vtl2;
 	const struct memory_range *ranges; /* ascending, disjoint */
 	unsigned int nr_ranges;
-	unsigned int timer_slack_ms; /* of VTL2's timers, see timer.c */
+	unsigned int timer_slack_ms[2]; /* of VTL0's and VTL2's, see timer.c */
 };
 
 struct machine;

@@ -20,10 +20,11 @@
  * one signal pending twice the second is dropped, and with it the knowledge
  * that the timer has to be armed anew.
  *
- * Slack. A timer of VTL2 that expires while VTL0 runs takes the VP out of VTL0.
- * Where the emulated processor is so slow that the ticks of VTL2's kernel would
- * fill it, as in the nested lab, such a timer may be late by timer_slack_ms, 0
- * elsewhere; what takes the VP to VTL2 before brings it along.
+ * Slack. Each timer that expires while VTL0 runs ends KVM_RUN, and one of VTL2
+ * takes the VP out of VTL0. Where the emulated processor is so slow that the
+ * ticks of the kernels would fill it, as in the nested lab, such a timer may be
+ * late by timer_slack_ms of its VTL, 0 elsewhere; what ends KVM_RUN before
+ * brings it along. Timers of VTL2 while VTL2 runs are never late on purpose.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -89,9 +90,10 @@ int timer_create_vp(struct vp *vp)
 /* By how much timers of this VTL may be late now. */
 static uint64_t slack(const struct vp *vp, enum vtl vtl)
 {
-	return vtl == VTL2 && vp->active == VTL0 ?
-		       vp->m->config.timer_slack_ms * (HV_REF_TIME_HZ / 1000) :
-		       0;
+	const unsigned int *ms = vp->m->config.timer_slack_ms;
+
+	return vp->active == VTL0 ?
+		       ms[vtl_index(vtl)] * (HV_REF_TIME_HZ / 1000) : 0;
 }
 
 void timer_arm(struct vp *vp, uint64_t deadline)
