@@ -17,79 +17,41 @@
  *	           is offered; disks are closed when the guest let go of them
  *	           (relay/storvsp_retire.c: units go before their controller)
  *
- * A disk that is lost (its device is gone) is looked for once a second, by the
- * identifiers of its devices and not by their number, which may be another when
- * they are back. Then its unit, which the guest has seen go, comes anew:
- *
- *	good --DISK_LOST--> degraded --storage_look() finds them--> good
+ * A disk that is lost is looked for until it is back: main_storage_unit.c.
  *
  * A controller that stays only in name is taken away, and its successor, which
- * has the same instance, is offered when it is gone.
+ * has the same instance, is offered when it is gone:
  *
- * Threads: storage_apply() and storage_look() exclude each other; objects belong
- * to their thread until they are committed and to the server's reactor after.
- * Events of disks come on that reactor, too. What is committed goes only by a
- * change, so that a look may hold on to it.
+ *	new --nobody has its instance--> in force --left out--> going
+ *	new --one that goes has it--> successor --that is freed--> in force
+ *	going --the guest let go of it--> freed
+ *
+ * A guest takes longer to let go than one change to follow another. So what
+ * goes is remembered, and each change says anew who follows it: the controller
+ * of that instance in the newest settings, or nobody.
+ *
+ * Threads: storage_apply() and storage_look() exclude each other; objects are
+ * their thread's until they are committed and the server's reactor's after,
+ * which plans, too, since a successor comes into force at any time.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <pv/disk.h>
-#include <pv/inspect.h>
 #include <pv/log.h>
 
 #include "nvme/nvme.h"
-#include "relay/server.h"
-#include "relay/storvsp.h"
 
 #include "main_disk.h"
-#include "main_storage.h"
+#include "main_storage_state.h"
 
 LOG_MODULE("storage");
 
 /* For a controller to be gone before its successor can come; the guest has a
  * part of it to let go of its units. */
 #define SUCCESSOR_WAIT_SECONDS (5 + STORVSP_RETIRE_NS / 1000000000)
-
-/* For a disk that is lost. */
-#define LOOK_EVERY_SECONDS 1
-
-struct controller;
-
-/* A LUN in force, or about to be. */
-struct unit {
-	struct controller *controller; /* NULL: not committed, or going */
-	struct settings_lun settings;
-	struct disk *disk; /* NULL: none, an empty DVD drive */
-	bool lost;	   /* the reactor's */
-	struct disk_info device[]; /* what it was opened as */
-};
-
-struct controller {
-	struct storage *storage;
-	struct controller *next;
-	struct settings_controller *settings; /* but for its LUNs */
-	uint16_t order;
-	struct storvsp *storvsp; /* NULL: not offered */
-	struct unit *unit[SETTINGS_MAX_LUNS];
-	struct controller *successor; /* while it goes */
-};
-
-struct storage {
-	struct storage_config config;
-	struct settings *settings;	/* in force */
-	struct controller *controllers; /* in force */
-	sem_t successors;		/* posted for each that was offered */
-	pthread_mutex_t lock;		/* of apply and look */
-	sem_t lost;			/* posted for each disk that is lost */
-	struct inspect_entry events;
-};
 
 /* One change, from plan to commit. */
 struct change {
@@ -106,25 +68,6 @@ struct change {
 };
 
 /* ---- objects ---- */
-
-static struct unit *unit_alloc(const struct settings_lun *lun)
-{
-	struct unit *unit = calloc(1, sizeof(*unit) +
-				   lun->nr_devices * sizeof(unit->device[0]));
-
-	if (unit)
-		unit->settings = *lun;
-	return unit;
-}
-
-static void unit_free(struct unit *unit)
-{
-	if (!unit)
-		return;
-	if (unit->disk)
-		unit->disk->ops->close(unit->disk);
-	free(unit);
-}
 
 static void controller_free(struct controller *c)
 {
@@ -174,6 +117,21 @@ static bool stays(const struct change *change, const struct unit *unit,
 					&unit->settings, change->settings, lun);
 }
 
+/* Which controllers stay. */
+static void plan(void *arg)
+{
+	struct change *change = arg;
+	const struct settings *to = change->settings;
+
+	for (unsigned int c = 0; c < to->nr_controllers; c++) {
+		struct controller *now = controller_of(change->storage,
+						&to->controller[c].instance);
+
+		if (now && same_controller(now->settings, &to->controller[c]))
+			change->kept[c] = now;
+	}
+}
+
 /* ---- open ---- */
 
 static int refuse(struct change *change, int err, unsigned int c,
@@ -192,33 +150,6 @@ static int refuse(struct change *change, int err, unsigned int c,
 	return err;
 }
 
-/* What SCSI will be told of it. */
-static void lun_config(const struct unit *unit, struct scsi_lun_config *config)
-{
-	const struct settings_lun *s = &unit->settings;
-
-	_Static_assert((int)SETTINGS_ON == (int)SCSI_ON &&
-		       (int)SETTINGS_OFF == (int)SCSI_OFF, "switches");
-	*config = (struct scsi_lun_config){
-		.number = s->lun,
-		.read_only = s->read_only,
-		.dvd = s->dvd,
-		.disk = unit->disk,
-		.identity.id = s->device_id,
-		.write_cache = s->write_cache,
-		.fua = s->fua,
-		.unmap = s->unmap,
-		.rotation = s->rotation,
-		.physical_block_size = s->physical_block_size,
-	};
-	strcpy(config->identity.vendor, s->vendor);
-	strcpy(config->identity.product, s->product);
-	strcpy(config->identity.revision, s->revision);
-	strcpy(config->identity.serial, s->serial);
-}
-
-static void disk_event(struct disk *disk, enum disk_event event);
-
 /* Opens what a LUN stands on. The result is the change's if it fails. */
 static struct unit *open_unit(struct change *change, unsigned int c,
 			      const struct settings_lun *lun)
@@ -232,7 +163,7 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 		.spare_gpa = change->storage->config.spare_gpa,
 		.deadline = change->deadline,
 		.opened = unit ? unit->device : NULL,
-		.event = disk_event,
+		.event = unit_disk_event,
 	};
 	char why[SETTINGS_ERROR_SIZE] = "";
 	struct scsi_lun_config scsi;
@@ -246,7 +177,7 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 	}
 	err = main_disk_open(&config, unit, &unit->disk, why);
 	if (!err) {
-		lun_config(unit, &scsi);
+		unit_lun_config(unit, &scsi);
 		err = scsi_lun_init(&scratch, &scsi);
 		if (err)
 			strcpy(why, ": not what a SCSI disk can be, see the "
@@ -291,12 +222,11 @@ out_memory:
 	return NULL;
 }
 
-static int open_new_units(struct change *change, unsigned int c,
-			  struct controller *kept)
+static int open_new_units(struct change *change, unsigned int c)
 {
 	const struct settings_controller *sc = &change->settings->controller[c];
+	const struct controller *kept = change->kept[c];
 
-	change->kept[c] = kept;
 	for (unsigned int i = 0; i < sc->nr_luns; i++) {
 		uint8_t number = sc->lun[i].lun;
 
@@ -315,13 +245,10 @@ static int open_all(struct change *change)
 	const struct settings *to = change->settings;
 
 	for (unsigned int c = 0; c < to->nr_controllers; c++) {
-		const struct settings_controller *sc = &to->controller[c];
-		struct controller *now = controller_of(change->storage,
-						       &sc->instance);
 		struct controller *made;
 
-		if (now && same_controller(now->settings, sc)) {
-			if (open_new_units(change, c, now))
+		if (change->kept[c]) {
+			if (open_new_units(change, c))
 				return change->result;
 			continue;
 		}
@@ -368,27 +295,10 @@ static int offer(struct controller *c)
 		return err;
 	for (unsigned int i = 0; i < SETTINGS_MAX_LUNS; i++)
 		if (c->unit[i])
-			lun_config(c->unit[i], &luns[config.nr_luns++]);
+			unit_lun_config(c->unit[i], &luns[config.nr_luns++]);
 	err = storvsp_create(c->storage->config.server, &config, &c->storvsp);
 	free(luns);
 	return err;
-}
-
-static void degrade(struct controller *c, struct unit *unit)
-{
-	log_warn("controller %u, LUN %u: degraded: its disk is gone; it is "
-		 "looked for by its identifiers", c->order, unit->settings.lun);
-	storvsp_lun_lost(c->storvsp, unit->settings.lun);
-	sem_post(&c->storage->lost);
-}
-
-/* From now on its disk's events are the unit's; was there one already? */
-static void take_unit(struct controller *c, struct unit *unit)
-{
-	unit->controller = c;
-	c->unit[unit->settings.lun] = unit;
-	if (unit->lost)
-		degrade(c, unit);
 }
 
 /* Offers it and takes it into force, or frees it. */
@@ -405,37 +315,24 @@ static int start_controller(struct storage *s, struct controller *c)
 	s->controllers = c;
 	for (unsigned int i = 0; i < SETTINGS_MAX_LUNS; i++)
 		if (c->unit[i])
-			take_unit(c, c->unit[i]);
+			unit_take(c, c->unit[i]);
 	return 0;
 }
 
 static void controller_gone(void *opaque)
 {
-	struct controller *c = opaque;
-	struct controller *successor = c->successor;
+	struct controller *c = opaque, *successor = c->successor;
 	struct storage *s = c->storage;
+	struct controller **at = &s->going;
 
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
 	controller_free(c);
 	if (!successor)
 		return;
 	start_controller(s, successor);
 	sem_post(&s->successors);
-}
-
-static void unit_gone(void *opaque)
-{
-	unit_free(opaque);
-}
-
-/* Its disk is not closed before the guest let go of it. What that disk has to
- * tell until then is of nobody any more: another may stand at its LUN. */
-static void take_away(struct controller *c, struct unit *unit)
-{
-	uint8_t number = unit->settings.lun;
-
-	c->unit[number] = NULL;
-	unit->controller = NULL;
-	storvsp_remove_lun(c->storvsp, number, unit_gone, unit);
 }
 
 static void remove_units(struct change *change, struct controller *kept,
@@ -451,7 +348,7 @@ static void remove_units(struct change *change, struct controller *kept,
 			unit->settings = *find_lun(to, (uint8_t)i);
 			continue;
 		}
-		take_away(kept, unit);
+		unit_take_away(kept, unit);
 	}
 }
 
@@ -467,10 +364,10 @@ static void add_units(struct change *change, unsigned int c)
 		if (!unit)
 			continue;
 		change->unit[c][i] = NULL;
-		lun_config(unit, &config);
+		unit_lun_config(unit, &config);
 		err = storvsp_add_lun(kept->storvsp, &config);
 		if (!err) {
-			take_unit(kept, unit);
+			unit_take(kept, unit);
 			continue;
 		}
 		/* Was checked: there is no memory. */
@@ -501,10 +398,22 @@ static bool is_kept(const struct change *change, const struct controller *c)
 	return false;
 }
 
+/* Who follows one that goes: none but what these settings say. */
+static void set_successor(struct change *change, struct controller *going)
+{
+	if (going->successor)
+		controller_free(going->successor);
+	going->successor = take_new(change, &going->settings->instance);
+	change->successors += going->successor != NULL;
+}
+
 static void remove_controllers(struct change *change)
 {
-	struct controller **at = &change->storage->controllers, *going = NULL;
+	struct storage *s = change->storage;
+	struct controller **at = &s->controllers, *leaving = NULL;
 
+	for (struct controller *c = s->going; c; c = c->next)
+		set_successor(change, c);
 	while (*at) {
 		struct controller *c = *at;
 
@@ -513,17 +422,18 @@ static void remove_controllers(struct change *change)
 			continue;
 		}
 		*at = c->next;
-		c->next = going;
-		going = c;
+		c->next = leaving;
+		leaving = c;
 	}
 	/* One that nobody has open is gone at once, and its successor is in
 	 * the list that was gone through before. */
-	while (going) {
-		struct controller *c = going;
+	while (leaving) {
+		struct controller *c = leaving;
 
-		going = c->next;
-		c->successor = take_new(change, &c->settings->instance);
-		change->successors += c->successor != NULL;
+		leaving = c->next;
+		set_successor(change, c);
+		c->next = s->going;
+		s->going = c;
 		storvsp_retire(c->storvsp, controller_gone, c);
 	}
 }
@@ -533,6 +443,9 @@ static void commit(void *arg)
 	struct change *change = arg;
 	const struct settings *to = change->settings;
 
+	/* A post that came too late for the last change. */
+	while (!sem_trywait(&change->storage->successors))
+		;
 	/* Units first: a new one may stand on what another lets go. */
 	for (unsigned int c = 0; c < to->nr_controllers; c++)
 		if (change->kept[c])
@@ -570,156 +483,12 @@ static int wait_successors(struct change *change)
 		if (!ret)
 			continue;
 		snprintf(change->error, SETTINGS_ERROR_SIZE,
-			 "/storage: a controller that changed has commands "
-			 "under way; it follows when they end");
+			 "/storage: the guest has not let go of a controller "
+			 "that changed; the new one follows when it has");
 		log_warn("%s", change->error);
 		return -EINPROGRESS;
 	}
 	return 0;
-}
-
-/* ---- events ---- */
-
-static void disk_event(struct disk *disk, enum disk_event event)
-{
-	struct unit *unit = disk->owner;
-	struct controller *c = unit->controller;
-
-	if (event == DISK_LOST)
-		unit->lost = true;
-	/* Not committed yet: take_unit() will see. Or going. */
-	if (!c || !c->storvsp)
-		return;
-	switch (event) {
-	case DISK_RESIZED:
-		storvsp_lun_changed(c->storvsp, unit->settings.lun);
-		break;
-	case DISK_LOST:
-		degrade(c, unit);
-		break;
-	}
-}
-
-/* ---- disks that come back ---- */
-
-struct look {
-	struct storage *storage;
-	unsigned int n; /* which of those that are lost */
-	struct unit *lost, *found;
-};
-
-static void find_lost(void *arg)
-{
-	struct look *look = arg;
-	unsigned int n = look->n;
-
-	look->lost = NULL;
-	for (struct controller *c = look->storage->controllers; c; c = c->next)
-		for (unsigned int i = 0; i < SETTINGS_MAX_LUNS; i++)
-			if (c->unit[i] && c->unit[i]->lost && !n--) {
-				look->lost = c->unit[i];
-				return;
-			}
-}
-
-/* To the guest it is a unit that comes: the other one has gone. */
-static void put_back(void *arg)
-{
-	struct look *look = arg;
-	struct controller *c = look->lost->controller;
-	uint8_t number = look->lost->settings.lun;
-	struct scsi_lun_config config;
-	int err;
-
-	take_away(c, look->lost);
-	lun_config(look->found, &config);
-	err = storvsp_add_lun(c->storvsp, &config);
-	if (err) {
-		log_err("controller %u, LUN %u: its disk is back: %s", c->order,
-			number, strerror(-err));
-		unit_free(look->found);
-		return;
-	}
-	log_warn("controller %u, LUN %u: not degraded any more: its disk is "
-		 "back", c->order, number);
-	take_unit(c, look->found);
-}
-
-/* True: it is there again. */
-static bool look_for(struct look *look)
-{
-	struct storage *s = look->storage;
-	const struct unit *lost = look->lost;
-	struct unit *unit = unit_alloc(&lost->settings);
-	const struct main_disk_config config = {
-		.settings = s->settings,
-		.lun = &lost->settings,
-		.memory = s->config.memory,
-		.reactor = s->config.reactor,
-		.spare_gpa = s->config.spare_gpa,
-		.like = lost->device,
-		.opened = unit ? unit->device : NULL,
-		.event = disk_event,
-	};
-	char why[SETTINGS_ERROR_SIZE] = "";
-	struct scsi_lun_config scsi;
-	struct scsi_lun scratch;
-
-	if (!unit)
-		return false;
-	if (main_disk_open(&config, unit, &unit->disk, why)) {
-		unit_free(unit);
-		return false;
-	}
-	lun_config(unit, &scsi);
-	if (scsi_lun_init(&scratch, &scsi)) {
-		unit_free(unit);
-		return false;
-	}
-	look->found = unit;
-	reactor_run(s->config.reactor, put_back, look);
-	return true;
-}
-
-bool storage_look(struct storage *s)
-{
-	struct look look = { .storage = s };
-
-	pthread_mutex_lock(&s->lock);
-	for (;;) {
-		reactor_run(s->config.reactor, find_lost, &look);
-		if (!look.lost)
-			break;
-		if (!look_for(&look))
-			look.n++;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return look.n;
-}
-
-static void *look_thread(void *arg)
-{
-	const struct timespec pause = { .tv_sec = LOOK_EVERY_SECONDS };
-	struct storage *s = arg;
-
-	for (;;) {
-		while (sem_wait(&s->lost))
-			;
-		do
-			nanosleep(&pause, NULL);
-		while (storage_look(s));
-	}
-	return NULL;
-}
-
-int storage_keep_looking(struct storage *s)
-{
-	pthread_t thread;
-	int ret = -pthread_create(&thread, NULL, look_thread, s);
-
-	if (!ret)
-		pthread_detach(thread);
-	return ret;
 }
 
 /* ---- the whole ---- */
@@ -739,9 +508,7 @@ int storage_apply(struct storage *s, const struct settings *settings,
 	change->error = error;
 	pthread_mutex_lock(&s->lock);
 	change->deadline = reactor_now() + MAIN_DISK_WAIT_NS;
-	/* A post that came too late for the last change. */
-	while (!sem_trywait(&s->successors))
-		;
+	reactor_run(s->config.reactor, plan, change);
 	ret = open_all(change);
 	if (ret) {
 		close_all(change);

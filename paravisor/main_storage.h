@@ -37,9 +37,10 @@ struct storage *storage_create(const struct storage_config *config);
  * All or nothing: 0, or -errno with nothing changed and the reason, with the
  * JSON pointer of what it is about, in `error` (SETTINGS_ERROR_SIZE bytes) and
  * in the log. One exception, -EINPROGRESS: all holds but for controllers whose
- * commands do not end; these follow when they do.
+ * predecessors, of the same instance, the guest has not let go of; these follow
+ * when it has, unless another change comes before.
  *
- * Waits for devices, so on a thread of its own.
+ * Waits for devices and for the guest, so on a thread of its own.
  */
 int storage_apply(struct storage *storage, const struct settings *settings,
 		  char *error);

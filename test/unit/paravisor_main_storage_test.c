@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* SOURCES: paravisor/main_storage.c paravisor/settings.c paravisor/settings_json.c paravisor/settings_storage.c paravisor/settings_nics.c relay/storvsp.c relay/storvsp_channel.c relay/storvsp_rest.c relay/company.c relay/storvsp_srb.c relay/storvsp_lun.c relay/storvsp_share.c relay/storvsp_retire.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
+/* SOURCES: paravisor/main_storage.c paravisor/main_storage_unit.c paravisor/settings.c paravisor/settings_json.c paravisor/settings_storage.c paravisor/settings_nics.c relay/storvsp.c relay/storvsp_channel.c relay/storvsp_rest.c relay/company.c relay/storvsp_srb.c relay/storvsp_lun.c relay/storvsp_share.c relay/storvsp_retire.c relay/scsi.c relay/scsi_inquiry.c relay/scsi_mode.c relay/scsi_block.c relay/scsi_transfer.c relay/scsi_lun.c relay/scsi_opcodes.c relay/scsi_provision.c relay/scsi_reserve.c relay/scsi_mmc.c relay/scsi_tray.c relay/scsi_bounce.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/disk_memory.c paravisor/disk_status.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/storvsp_guest.c test/unit/reactor_inline.c */
 /*
  * Settings of storage made true, under a guest: what stays, what goes, what
  * comes, and that a change that cannot be leaves all as it was. Disks are in
  * memory; this file opens them in place of paravisor/main_disk.c.
  */
 #include <errno.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -126,6 +127,19 @@ void nvme_events_describe(void *object, struct inspect *out)
 
 /* ---- the world ---- */
 
+/* Waiting is time that passes, 35 s of it. */
+int sem_timedwait(sem_t *sem, const struct timespec *until)
+{
+	(void)until;
+	for (unsigned int i = 0; i < 350; i++) {
+		if (!sem_trywait(sem))
+			return 0;
+		reactor_inline_advance(100000000);
+	}
+	errno = ETIMEDOUT;
+	return -1;
+}
+
 struct world {
 	struct machine m; /* its g, offer and ch are in use */
 	struct storage *storage;
@@ -155,7 +169,7 @@ static int apply(struct world *w, const char *json)
 }
 
 /* Storage lives as long as the daemon: nothing frees it. */
-static struct storage *made[8];
+static struct storage *made[16];
 static unsigned int nr_made;
 
 static void begin(struct world *w, const char *json)
@@ -452,6 +466,128 @@ static void controller_leaves_a_guest(void **state)
 	guest_driver_destroy(w.m.g);
 }
 
+/* The guest lets go of the controller that was rescinded, and opens the one
+ * that is offered then: one, and not before. */
+static void follow_successor(struct world *w)
+{
+	struct vmbus_channel_message released = {
+		.channel = cpu_to_le32(w->m.ch.id),
+	}, rescind;
+	struct guest_message message;
+
+	assert_int_equal(guest_expect(w->m.g, VMBUS_RESCIND_CHANNEL, &rescind,
+				      sizeof(rescind)), 0);
+	assert_int_equal(guest_close(&w->m.ch), 0);
+	assert_int_equal(guest_gpadl_teardown(w->m.g, w->m.ch.id,
+					      w->m.ch.gpadl), 0);
+	guest_channel_free(&w->m.ch);
+	assert_false(guest_take(w->m.g, &message));
+	assert_int_equal(guest_post(w->m.g, VMBUS_REL_ID_RELEASED, &released,
+				    sizeof(released)), 0);
+	assert_int_equal(guest_expect(w->m.g, VMBUS_OFFER_CHANNEL,
+				      &w->m.offer[0], sizeof(w->m.offer[0])),
+			 0);
+	assert_false(guest_take(w->m.g, &message));
+	assert_int_equal(guest_open(w->m.g, &w->m.offer[0], RING_PAGES, 0,
+				    &w->m.ch), 0);
+	negotiate(&w->m);
+}
+
+/* A controller that is wanted again before it has left: a client takes a second
+ * offer of what it still has for a mistake. */
+static void comes_back_while_it_leaves(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1))));
+	open_first(&w);
+	assert_int_equal(apply(&w, "{\"version\":1}"), 0);
+	assert_int_equal(apply(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1)))),
+			 0);
+	follow_successor(&w);
+	assert_int_equal(unit(&w, 0), VSTOR_SRB_SUCCESS);
+	assert_int_equal(opened[1], 2);
+	assert_int_equal(open_now[1], 1);
+	end(&w, true);
+}
+
+/* A command that does not end keeps a controller that another shall follow. */
+static void keep_busy(struct world *w)
+{
+	static const uint8_t read_8[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	const uint64_t pfn = 100;
+	struct page_list list = page_list(0, 4096, &pfn, 1);
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read_8, 10);
+
+	w->m.disk[0] = disk_of(1);
+	hold_requests(&w->m);
+	send_srb(&w->m, &w->m.ch, &packet, &list);
+	assert_int_equal(apply(w, SETTINGS(
+		CONTROLLER(FIRST, "\"queue_depth\":8,", LUN(0, 1)))),
+		-EINPROGRESS);
+	assert_int_equal(open_now[1], 2);
+}
+
+/* The successor is what the newest settings say, not what they said first. */
+static void successor_changes_while_it_waits(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1))));
+	open_first(&w);
+	keep_busy(&w);
+	assert_int_equal(apply(&w, SETTINGS(CONTROLLER(SECOND, "", LUN(0, 5))
+		"," CONTROLLER(FIRST, "\"queue_depth\":8,", LUN(2, 3)))),
+		-EINPROGRESS);
+	assert_int_equal(open_now[1], 1);
+	assert_int_equal(guest_expect(w.m.g, VMBUS_OFFER_CHANNEL,
+				      &w.m.offer[1], sizeof(w.m.offer[1])), 0);
+	release_requests(&w.m);
+	reactor_inline_drain();
+	assert_int_equal(open_now[1], 0);
+	follow_successor(&w);
+	assert_int_equal(unit(&w, 0), VSTOR_SRB_INVALID_LUN);
+	assert_int_equal(unit(&w, 2), VSTOR_SRB_SUCCESS);
+	/* In force as any other: what stays is not opened again. */
+	assert_int_equal(apply(&w, SETTINGS(
+		CONTROLLER(FIRST, "\"queue_depth\":8,", LUN(2, 3)))), 0);
+	assert_int_equal(opened[3], 1);
+	assert_int_equal(guest_expect(w.m.g, VMBUS_RESCIND_CHANNEL, &w.m.offer[1],
+				      sizeof(struct vmbus_channel_message)), 0);
+	end(&w, true);
+}
+
+/* One that is not wanted any more does not come. */
+static void successor_is_left_out_while_it_waits(void **state)
+{
+	struct vmbus_channel_message rescind;
+	struct guest_message message;
+	struct world w;
+
+	(void)state;
+	begin(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1))));
+	open_first(&w);
+	keep_busy(&w);
+	assert_int_equal(apply(&w, "{\"version\":1}"), 0);
+	assert_int_equal(open_now[1], 1);
+	release_requests(&w.m);
+	reactor_inline_drain();
+	assert_int_equal(open_now[1], 0);
+	assert_int_equal(guest_expect(w.m.g, VMBUS_RESCIND_CHANNEL, &rescind,
+				      sizeof(rescind)), 0);
+	assert_int_equal(guest_close(&w.m.ch), 0);
+	assert_int_equal(guest_gpadl_teardown(w.m.g, w.m.ch.id, w.m.ch.gpadl),
+			 0);
+	guest_channel_free(&w.m.ch);
+	rescind.channel = cpu_to_le32(w.m.ch.id);
+	assert_int_equal(guest_post(w.m.g, VMBUS_REL_ID_RELEASED, &rescind,
+				    sizeof(rescind)), 0);
+	assert_false(guest_take(w.m.g, &message));
+	guest_driver_destroy(w.m.g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -462,6 +598,9 @@ int main(void)
 		cmocka_unit_test(lost_disks_come_back),
 		cmocka_unit_test(who_goes_does_not_speak_for_who_comes),
 		cmocka_unit_test(controller_leaves_a_guest),
+		cmocka_unit_test(comes_back_while_it_leaves),
+		cmocka_unit_test(successor_changes_while_it_waits),
+		cmocka_unit_test(successor_is_left_out_while_it_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
