@@ -406,5 +406,8 @@ void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),
 {
 	storvsp->done = done;
 	storvsp->opaque = opaque;
-	vmbus_revoke(&storvsp->device);
+	if (storvsp->retire.armed)
+		reactor_timer_cancel(storvsp->reactor, &storvsp->retire);
+	if (!storvsp->device.revoking)
+		vmbus_revoke(&storvsp->device);
 }

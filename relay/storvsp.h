@@ -70,7 +70,8 @@ void storvsp_destroy(struct storvsp *storvsp, void (*done)(void *opaque),
 /*
  * The same for a guest that runs on: its units go first, and the guest has time
  * to let go of them, STORVSP_RETIRE_NS at most, before the channel is taken
- * back. To be called once, and storvsp_destroy() not any more.
+ * back. To be called once; storvsp_destroy() after it, before `done` ran, ends
+ * the wait, and its own `done` takes the other's place.
  */
 #define STORVSP_RETIRE_NS 30000000000ull
 void storvsp_retire(struct storvsp *storvsp, void (*done)(void *opaque),

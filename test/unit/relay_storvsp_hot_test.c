@@ -415,6 +415,38 @@ static void retires_in_time(void **state)
 	}
 }
 
+/* Whoever ends before it has left takes it away as it is: its timer does not
+ * come back to it, and it is revoked once. */
+static void ends_while_it_retires(void **state)
+{
+	const uint64_t pfn = 100;
+	struct page_list list = page_list(0, 4096, &pfn, 1);
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read_8, 10);
+
+	(void)state;
+	for (int revoked = 0; revoked < 2; revoked++) {
+		struct machine m;
+
+		machine_create(&m, 64, 0, RING_PAGES);
+		negotiate(&m);
+		hold_requests(&m);
+		send_srb(&m, &m.ch, &packet, &list);
+		storvsp_retire(m.storvsp, gone, &m);
+		reactor_inline_drain();
+		reactor_inline_advance(revoked ? STORVSP_RETIRE_NS : 1);
+		storvsp_destroy(m.storvsp, gone, &m);
+		reactor_inline_drain();
+		assert_false(m.destroyed);
+		release_requests(&m);
+		reactor_inline_drain();
+		assert_true(m.destroyed);
+		reactor_inline_advance(STORVSP_RETIRE_NS);
+		assert_true(rescinded(&m));
+		assert_false(rescinded(&m));
+		let_go(&m);
+	}
+}
+
 /* Nobody has it open, or lets go of it meanwhile: there is nothing to wait
  * for. */
 static void retires_at_once(void **state)
@@ -450,6 +482,7 @@ int main(void)
 		cmocka_unit_test(units_go_first),
 		cmocka_unit_test(retires_in_time),
 		cmocka_unit_test(retires_at_once),
+		cmocka_unit_test(ends_while_it_retires),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
