@@ -344,14 +344,15 @@ static void time_answered(struct get_notify *get, const void *message,
 }
 
 /* The lock is held. */
-static void complete_settings(struct get_notify *get, const char *error)
+static void complete_settings(struct get_notify *get, bool hold,
+			      const char *text)
 {
 	struct get_modify_settings_completed message = {
 		.header = header_of(GET_HOST_NOTIFICATION,
 				    GET_MODIFY_SETTINGS_COMPLETED),
-		.status = cpu_to_le32(error ? 1 : 0),
+		.status = cpu_to_le32(hold ? 0 : 1),
 	};
-	size_t len = error ? strnlen(error, GET_RESULT_MAX) : 0;
+	size_t len = text ? strnlen(text, GET_RESULT_MAX) : 0;
 
 	get_settings_clear(&get->update);
 	get->applying = false;
@@ -362,20 +363,23 @@ static void complete_settings(struct get_notify *get, const char *error)
 	message.result_size = cpu_to_le32(len);
 	memcpy(get->completed, &message, sizeof(message));
 	if (len)
-		memcpy(get->completed + sizeof(message), error, len);
+		memcpy(get->completed + sizeof(message), text, len);
 	get->completed_size = (uint16_t)(sizeof(message) + len);
 	flush(get);
 }
 
-void get_notify_settings_done(struct get_notify *get, const char *error)
+void get_notify_settings_done(struct get_notify *get, bool hold,
+			      const char *text)
 {
 	get_notify_lock(get);
 	pv_bug(!get->applying, get->applying, true);
-	if (error)
-		log_warn("new settings refused: %s", error);
+	if (!hold)
+		log_warn("new settings refused: %s", text);
+	else if (text)
+		log_warn("new settings hold, but: %s", text);
 	else
 		log_info("new settings hold");
-	complete_settings(get, error);
+	complete_settings(get, hold, text);
 	get_notify_unlock(get);
 }
 
@@ -399,7 +403,7 @@ static void settings_came(struct get_notify *get, uint16_t id,
 	if (wrong) {
 		refuse(get, id, 0, size, "get.settings");
 		log_warn_limited("the host breaks a rule: %s", wrong);
-		complete_settings(get, wrong);
+		complete_settings(get, false, wrong);
 		return;
 	}
 	get->applying = true;

@@ -87,9 +87,11 @@ void get_notify_drain_on(struct get_notify *get, struct reactor *reactor);
  * thread, under any lock but ours. */
 void get_notify_busy(struct get_notify *get, unsigned int port, bool busy);
 
-/* The answer to settings(): NULL when they hold, else one line for the host,
- * of which GET_RESULT_MAX bytes are sent. Any thread, not under our lock. */
-void get_notify_settings_done(struct get_notify *get, const char *error);
+/* The answer to settings(): whether they hold, and one line for the host (why
+ * not, or what is still to come; NULL: none), of which GET_RESULT_MAX bytes are
+ * sent. Any thread, not under our lock. */
+void get_notify_settings_done(struct get_notify *get, bool hold,
+			      const char *text);
 
 /* Around every call into the pipe (message_pipe_run() and its kin). */
 void get_notify_lock(struct get_notify *get);

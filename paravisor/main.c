@@ -56,6 +56,7 @@
 #include "main_nic.h"
 #include "main_pipe.h"
 #include "main_relay.h"
+#include "main_settings.h"
 #include "main_storage.h"
 #include "partition.h"
 #include "reactor.h"
@@ -160,8 +161,10 @@ static void com_gone(void *opaque)
 	bus_unlock(&self.chipset.bus);
 }
 
-static void take_serial(struct daemon *d, const struct settings *settings)
+static void take_serial(void *opaque, const struct settings *settings)
 {
+	struct daemon *d = opaque;
+
 	_Static_assert((int)CHIPSET_COMS == (int)SETTINGS_COMS, "the ports");
 	bus_lock(&d->chipset.bus);
 	for (unsigned int i = 0; i < CHIPSET_COMS; i++) {
@@ -240,52 +243,21 @@ static void start_com(struct daemon *d, unsigned int n)
 
 /* ---- settings ---- */
 
-static void take_log_levels(const struct settings *settings)
-{
-	for (unsigned int i = 0; i < settings->nr_modules; i++)
-		log_set_level(settings->module[i].name,
-			      settings->module[i].level);
-}
-
-/* NICs are made ready before storage changes, and change after it: what is
- * wrong with either is known before anything has changed. */
-static int apply(struct daemon *d, const struct settings *settings, char *error)
-{
-	struct nics_change *nics;
-	int ret = nics_prepare(d->nics, settings, error, &nics);
-	int late;
-
-	if (ret)
-		return ret;
-	ret = storage_apply(d->storage, settings, error);
-	if (ret && ret != -EINPROGRESS) {
-		nics_abandon(nics);
-		return ret;
-	}
-	late = nics_commit(nics);
-	return late ? late : ret;
-}
-
 /* A thread of its own: devices are waited for. */
 static void *update_thread(void *opaque)
 {
 	struct daemon *d = opaque;
-	struct settings *settings = calloc(1, sizeof(*settings));
-	char error[SETTINGS_ERROR_SIZE] = "out of memory";
-	int ret = -ENOMEM;
+	const struct main_settings_users users = {
+		.storage = d->storage,
+		.nics = d->nics,
+		.serial = take_serial,
+		.opaque = d,
+	};
+	char text[SETTINGS_ERROR_SIZE];
+	int ret = main_settings_change(&users, d->update, d->update_size, text);
 
-	if (settings)
-		ret = settings_parse(d->update, d->update_size, settings,
-				     error);
-	if (!ret)
-		ret = apply(d, settings, error);
-	if (!ret) {
-		take_log_levels(settings);
-		take_serial(d, settings);
-		log_info("new settings hold");
-	}
-	free(settings);
-	get_notify_settings_done(&d->get, ret ? error : NULL);
+	get_notify_settings_done(&d->get, !ret || ret == -EINPROGRESS,
+				 ret ? text : NULL);
 	return NULL;
 }
 
@@ -297,12 +269,13 @@ static void start_update(struct reactor_call *call)
 
 	(void)call;
 	if (!d->storage) {
-		get_notify_settings_done(&d->get, "/: VTL0 was not started");
+		get_notify_settings_done(&d->get, false,
+					 "/: VTL0 was not started");
 		return;
 	}
 	ret = pthread_create(&thread, NULL, update_thread, d);
 	if (ret)
-		get_notify_settings_done(&d->get, strerror(ret));
+		get_notify_settings_done(&d->get, false, strerror(ret));
 	else
 		pthread_detach(thread);
 }
@@ -758,7 +731,7 @@ static void take_settings(struct daemon *d)
 
 	d->settings_good = !settings_parse(json, strlen(json), &d->settings,
 					   NULL);
-	take_log_levels(&d->settings);
+	main_settings_log_levels(&d->settings);
 }
 
 int main(void)

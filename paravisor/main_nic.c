@@ -50,10 +50,7 @@ LOG_MODULE("nics");
 /* For a function of the host's, and its driver, to be there: at the start, and
  * when the guest runs. */
 #define WAIT_MS 30000u
-#define CHANGE_WAIT_MS 10000u
-
-/* For one that changed to have stopped, and come anew. */
-#define SUCCESSOR_WAIT_SECONDS 10
+#define CHANGE_WAIT_MS (NICS_DEVICE_SECONDS * 1000u)
 
 struct backend {
 	struct backend *next;
@@ -456,8 +453,10 @@ static int wait_coming(struct nics_change *change)
 {
 	struct timespec until;
 
+	_Static_assert(NICS_SUCCESSOR_SECONDS * 1000000000ull >
+		       NETVSP_RETIRE_NS, "it stops before");
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += SUCCESSOR_WAIT_SECONDS;
+	until.tv_sec += NICS_SUCCESSOR_SECONDS;
 	for (unsigned int i = 0; i < change->coming; i++) {
 		int ret;
 

@@ -16,6 +16,12 @@ struct vmbus_server;
 struct nics;
 struct nics_change;
 
+/* For a function of the host's, and its driver, to be there when settings
+ * change; the first that is not refuses them. */
+#define NICS_DEVICE_SECONDS 10
+/* For a NIC that changed to have stopped (NETVSP_RETIRE_NS), and come anew. */
+#define NICS_SUCCESSOR_SECONDS 25
+
 struct nics_config {
 	struct guest_memory *memory;
 	struct vmbus_server *server;

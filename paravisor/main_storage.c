@@ -49,10 +49,6 @@
 
 LOG_MODULE("storage");
 
-/* For a controller to be gone before its successor can come; the guest has a
- * part of it to let go of its units. */
-#define SUCCESSOR_WAIT_SECONDS (5 + STORVSP_RETIRE_NS / 1000000000)
-
 /* One change, from plan to commit. */
 struct change {
 	struct storage *storage;
@@ -472,8 +468,10 @@ static int wait_successors(struct change *change)
 {
 	struct timespec until;
 
+	_Static_assert(STORAGE_SUCCESSOR_SECONDS * 1000000000ull >
+		       STORVSP_RETIRE_NS, "units go before");
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)SUCCESSOR_WAIT_SECONDS;
+	until.tv_sec += STORAGE_SUCCESSOR_SECONDS;
 	for (unsigned int i = 0; i < change->successors; i++) {
 		int ret;
 

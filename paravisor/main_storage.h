@@ -26,6 +26,10 @@ struct storage_config {
 
 struct storage;
 
+/* For a guest to let go of a controller whose successor is to come; it has a
+ * part of it to let go of its units (STORVSP_RETIRE_NS). */
+#define STORAGE_SUCCESSOR_SECONDS 35
+
 /* NULL: no memory. Lives as long as the daemon. */
 struct storage *storage_create(const struct storage_config *config);
 

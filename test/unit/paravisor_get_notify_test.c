@@ -314,10 +314,10 @@ static void piece(uint32_t state, const char *text, size_t len, uint32_t says)
 	from_host(message, sizeof(head) + len);
 }
 
-static void assert_answer(const char *error)
+static void assert_result(uint8_t status, const char *error)
 {
 	size_t len = error ? strlen(error) : 0;
-	uint8_t expected[12] = { 1, 1, 6, 0, error ? 1 : 0, 0, 0, 0,
+	uint8_t expected[12] = { 1, 1, 6, 0, status, 0, 0, 0,
 				 (uint8_t)len, (uint8_t)(len >> 8) };
 
 	assert_int_equal(host.count, 1);
@@ -325,6 +325,11 @@ static void assert_answer(const char *error)
 	assert_memory_equal(host.message[0], expected, 12);
 	assert_memory_equal(host.message[0] + 12, error ? error : "", len);
 	host.count = 0;
+}
+
+static void assert_answer(const char *error)
+{
+	assert_result(error ? 1 : 0, error);
 }
 
 static void settings_in_pieces_and_whole(void **state)
@@ -338,14 +343,18 @@ static void settings_in_pieces_and_whole(void **state)
 	assert_int_equal(got_len, 13);
 	assert_memory_equal(got, "{\"version\":1}", 13);
 	assert_int_equal(host.count, 0); /* not before they are applied */
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 	assert_answer(NULL);
 	/* In the message that knows no pieces. */
 	from_host("\1\4\5\0\2\0\0\0{}", 10);
 	assert_int_equal(got_count, 2);
 	assert_memory_equal(got, "{}", got_len);
-	get_notify_settings_done(&get, "/version: must be there");
+	get_notify_settings_done(&get, false, "/version: must be there");
 	assert_answer("/version: must be there");
+	/* They hold, and something is to be said all the same. */
+	from_host("\1\4\5\0\2\0\0\0{}", 10);
+	get_notify_settings_done(&get, true, "/nics: later");
+	assert_result(0, "/nics: later");
 	assert_int_equal(get.refused, 0);
 }
 
@@ -364,7 +373,7 @@ static void settings_as_big_as_may_be(void **state)
 		assert_int_equal(got[i * 8192], 'a' + i);
 		assert_int_equal(got[i * 8192 + 8191], 'a' + i);
 	}
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 	assert_answer(NULL);
 	/* One byte more: refused when the last piece has come. */
 	for (unsigned int i = 0; i < 8; i++)
@@ -401,7 +410,7 @@ static void broken_sequences_of_settings(void **state)
 	/* And then a good one. */
 	piece(0, "{}", 2, 2);
 	assert_int_equal(got_count, 1);
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 	assert_answer(NULL);
 }
 
@@ -412,7 +421,7 @@ static void one_change_of_settings_at_a_time(void **state)
 	piece(0, "{}", 2, 2);
 	piece(1, "a", 1, 1);
 	assert_int_equal(got_count, 1);
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 	assert_answer(NULL);
 	/* The rest of what began meanwhile is no beginning. */
 	piece(0, "b", 1, 1);
@@ -421,7 +430,7 @@ static void one_change_of_settings_at_a_time(void **state)
 	assert_int_equal(get.refused, 2);
 	piece(0, "{}", 2, 2);
 	assert_int_equal(got_count, 2);
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 }
 
 static void answer_to_settings_waits_for_room(void **state)
@@ -433,7 +442,7 @@ static void answer_to_settings_waits_for_room(void **state)
 	piece(0, "{}", 2, 2);
 	host.room = 0;
 	memset(text, 'e', sizeof(text) - 1);
-	get_notify_settings_done(&get, text);
+	get_notify_settings_done(&get, false, text);
 	assert_int_equal(host.count, 0);
 	host.room = 1;
 	get.user.ops->room(&get.user);
@@ -459,7 +468,7 @@ static void settings_of_a_host_that_goes(void **state)
 	start_with_settings();
 	piece(0, "{}", 2, 2);
 	get.user.ops->gone(&get.user);
-	get_notify_settings_done(&get, NULL);
+	get_notify_settings_done(&get, true, NULL);
 	assert_int_equal(host.count, 0);
 	assert_int_equal(get.dropped, 1);
 }

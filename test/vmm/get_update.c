@@ -18,8 +18,11 @@
 #include <string.h>
 
 #include <get_reg.h>
+#include <pv/log.h>
 
 #include "get_update.h"
+
+LOG_MODULE("get");
 
 #define NS_PER_S 1000000000ull
 
@@ -46,8 +49,8 @@ static void too_late(struct reactor_timer *timer)
 	struct get_update *u = (struct get_update *)
 		((char *)timer - offsetof(struct get_update, deadline));
 
-	_Static_assert(GET_UPDATE_DEADLINE_S == 20, "the text says 20");
-	tell(u, "no answer of VTL2 within 20 s");
+	_Static_assert(GET_UPDATE_DEADLINE_S == 90, "the text says 90");
+	tell(u, "no answer of VTL2 within 90 s");
 }
 
 /* 0, or why the piece at `sent` is not: -EAGAIN when there is room later. */
@@ -149,6 +152,7 @@ const char *get_update_completed(struct get_update *u, const void *message,
 {
 	struct get_modify_settings_completed in;
 	char text[GET_RESULT_MAX + 1];
+	const char *why;
 
 	memcpy(&in, message, sizeof(in));
 	if (!u->under_way || u->text)
@@ -158,11 +162,15 @@ const char *get_update_completed(struct get_update *u, const void *message,
 	if (le32_to_cpu(in.status) > 1)
 		return "the status is 0 or 1";
 	u->under_way = false;
-	if (!le32_to_cpu(in.status))
-		tell(u, NULL);
-	else
-		tell(u, printable(text, (const char *)message + sizeof(in),
-				  le32_to_cpu(in.result_size)));
+	why = printable(text, (const char *)message + sizeof(in),
+			le32_to_cpu(in.result_size));
+	if (le32_to_cpu(in.status)) {
+		tell(u, why);
+		return NULL;
+	}
+	if (*text)
+		log_warn("the settings hold; VTL2 says: %s", why);
+	tell(u, NULL);
 	return NULL;
 }
 
