@@ -144,7 +144,7 @@ static void queue(struct get_notify *get, const void *message, size_t size,
 		return;
 	}
 	memcpy(n->bytes, message, size);
-	n->size = size;
+	n->size = (uint16_t)size;
 	n->end = is_end;
 	get->count++;
 	flush(get);
@@ -253,17 +253,23 @@ static void report_triple_fault(struct host_notify *host, uint32_t vp)
 	end(get_of_host(host), "triple fault", &message, sizeof(message));
 }
 
-static void report_started(struct host_notify *host, int error)
+static void report_started(struct host_notify *host, const char *why)
 {
 	struct get_notify *get = get_of_host(host);
-	struct get_start_vtl0_completed message = {
+	size_t len = why ? strnlen(why, GET_RESULT_MAX) : 0;
+	struct get_start_vtl0_completed head = {
 		.header = header_of(GET_HOST_NOTIFICATION,
 				    GET_START_VTL0_COMPLETED),
-		.status = cpu_to_le32(error ? 1 : 0),
+		.status = cpu_to_le32(why ? 1 : 0),
+		.result_size = cpu_to_le32(len),
 	};
+	uint8_t message[GET_NOTIFY_MESSAGE];
 
+	memcpy(message, &head, sizeof(head));
+	if (len)
+		memcpy(message + sizeof(head), why, len);
 	get_notify_lock(get);
-	queue(get, &message, sizeof(message), false);
+	queue(get, message, sizeof(head) + len, false);
 	get_notify_unlock(get);
 }
 

@@ -24,15 +24,16 @@
 
 #include "get_settings.h"
 
-/* The biggest notification that waits. */
-#define GET_NOTIFY_MESSAGE 64u
+/* The biggest notification that waits: a start, with why it failed. */
+#define GET_NOTIFY_MESSAGE (sizeof(struct get_start_vtl0_completed) + \
+			    GET_RESULT_MAX)
 /* One start or end of the guest, each way, and the first requests. */
 #define GET_NOTIFY_QUEUE 8u
 #define GET_NOTIFY_DRAIN_NS 2000000000ull
 
 struct get_queued {
 	bool end; /* of the guest: waits for busy ports */
-	uint8_t size;
+	uint16_t size;
 	uint8_t bytes[GET_NOTIFY_MESSAGE];
 };
 

@@ -88,7 +88,8 @@ struct image {
 static struct daemon {
 	struct device_tree tree;
 	struct settings settings;
-	bool settings_good;
+	/* Why VTL0 cannot be started, if something says more than an errno. */
+	char error[SETTINGS_ERROR_SIZE];
 	struct image kernel, initrd;
 	char command_line[2 * 2048];
 	struct partition partition;
@@ -596,13 +597,12 @@ static int start_storage(struct daemon *d)
 		.reactor = d->partition.vp[0].reactor,
 		.spare_gpa = BOOT_LINUX_SPARE_PAGE,
 	};
-	char error[SETTINGS_ERROR_SIZE];
 	struct storage *storage = storage_create(&config);
 	int ret;
 
 	if (!storage)
 		return -ENOMEM;
-	ret = storage_apply(storage, &d->settings, error);
+	ret = storage_apply(storage, &d->settings, d->error);
 	if (!ret)
 		ret = storage_keep_looking(storage);
 	if (!ret)
@@ -618,14 +618,13 @@ static int start_nics(struct daemon *d)
 		.reactor = d->partition.vp[0].reactor,
 		.nr_vps = d->partition.nr_vps,
 	};
-	char error[SETTINGS_ERROR_SIZE];
 	struct nics *nics = nics_create(&config);
 	struct nics_change *change;
 	int ret;
 
 	if (!nics)
 		return -ENOMEM;
-	ret = nics_prepare(nics, &d->settings, error, &change);
+	ret = nics_prepare(nics, &d->settings, d->error, &change);
 	if (!ret)
 		ret = nics_commit(change);
 	if (!ret)
@@ -637,9 +636,10 @@ static void start_all(struct daemon *d)
 {
 	struct reactor *vp0 = d->partition.vp[0].reactor;
 	struct start_step step = { d, 0 };
+	const char *why = d->error;
 
 	reactor_run(vp0, start_platform, &step);
-	if (!step.result && !d->settings_good)
+	if (!step.result && *d->error) /* of the settings, as they are written */
 		step.result = -EINVAL;
 	if (!step.result)
 		step.result = take_images(d);
@@ -661,8 +661,10 @@ static void start_all(struct daemon *d)
 		partition_run(&d->partition);
 		return;
 	}
-	log_err("VTL0 is not started: %s", strerror(-step.result));
-	d->get.host.ops->started(&d->get.host, step.result);
+	if (!*why)
+		why = strerror(-step.result);
+	log_err("VTL0 is not started: %s", why);
+	d->get.host.ops->started(&d->get.host, why);
 }
 
 /* ---- diagnosis ---- */
@@ -729,8 +731,7 @@ static void take_settings(struct daemon *d)
 	static const char none[] = "{\"version\":1}";
 	const char *json = d->tree.settings ? d->tree.settings : none;
 
-	d->settings_good = !settings_parse(json, strlen(json), &d->settings,
-					   NULL);
+	settings_parse(json, strlen(json), &d->settings, d->error);
 	main_settings_log_levels(&d->settings);
 }
 

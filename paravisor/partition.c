@@ -393,7 +393,7 @@ static void load(struct partition *p)
 	if (!ret)
 		ret = p->ops->load(p->opaque, &p->vp[0]);
 	if (p->host && (ret || !p->ran))
-		p->host->ops->started(p->host, ret);
+		p->host->ops->started(p->host, ret ? strerror(-ret) : NULL);
 	if (ret) {
 		log_err("VTL0 does not start");
 		atomic_store(&p->state, PARTITION_STOPPED);

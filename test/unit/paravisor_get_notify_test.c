@@ -115,7 +115,7 @@ static void each_report(void **state)
 
 	(void)state;
 	start();
-	h->ops->started(h, 0);
+	h->ops->started(h, NULL);
 	assert_int_equal(host.size[2], 12);
 	assert_memory_equal(host.message[2], "\1\1\7\0\0\0\0\0\0\0\0\0", 12);
 	h->ops->power_off(h);
@@ -155,15 +155,38 @@ static void reports_wait_for_the_version(void **state)
 	struct host_notify *h = &get.host;
 
 	(void)state;
-	h->ops->started(h, -ENOEXEC);
+	h->ops->started(h, "a/b");
 	h->ops->reset(h);
 	assert_int_equal(host.count, 0);
 	start();
 	from_host("\1\3\2\0", 4); /* time, cut short: refused */
 	assert_int_equal(get.refused, 1);
 	assert_int_equal(host.count, 4);
-	assert_memory_equal(host.message[2], "\1\1\7\0\1\0\0\0", 8);
+	assert_int_equal(host.size[2], 12 + 3);
+	assert_memory_equal(host.message[2], "\1\1\7\0\1\0\0\0\3\0\0\0a/b",
+			    15);
 	assert_memory_equal(host.message[3], "\1\1\2\0", 4);
+}
+
+/* As much of it as the protocol takes; none is a failure as well. */
+static void why_it_did_not_start(void **state)
+{
+	struct host_notify *h = &get.host;
+	char why[GET_RESULT_MAX + 2];
+
+	(void)state;
+	start();
+	memset(why, 'x', sizeof(why) - 1);
+	why[sizeof(why) - 1] = '\0';
+	h->ops->started(h, why);
+	assert_int_equal(host.size[2], 12 + GET_RESULT_MAX);
+	assert_memory_equal(host.message[2], "\1\1\7\0\1\0\0\0\0\4\0\0",
+			    12);
+	assert_memory_equal(host.message[2] + 12, why, GET_RESULT_MAX);
+	h->ops->started(h, "");
+	assert_int_equal(host.size[3], 12);
+	assert_memory_equal(host.message[3], "\1\1\7\0\1\0\0\0\0\0\0\0",
+			    12);
 }
 
 static void reports_wait_for_room(void **state)
@@ -174,7 +197,7 @@ static void reports_wait_for_room(void **state)
 	start();
 	host.room = 0;
 	for (unsigned int i = 0; i < GET_NOTIFY_QUEUE + 2; i++)
-		h->ops->started(h, 0);
+		h->ops->started(h, NULL);
 	assert_int_equal(host.count, 2);
 	assert_int_equal(get.dropped, 2);
 	host.room = 3;
@@ -194,7 +217,7 @@ static void end_waits_for_the_console(void **state)
 	start();
 	get_notify_busy(&get, 0, true);
 	get_notify_busy(&get, 1, true);
-	h->ops->started(h, 0); /* is no end */
+	h->ops->started(h, NULL); /* is no end */
 	assert_int_equal(host.count, 3);
 	h->ops->power_off(h);
 	assert_int_equal(host.count, 3);
@@ -256,7 +279,7 @@ static void nobody_listens(void **state)
 	struct host_notify *h = &get.host;
 
 	(void)state;
-	h->ops->started(h, 0);
+	h->ops->started(h, NULL);
 	get_notify_absent(&get);
 	h->ops->power_off(h);
 	assert_int_equal(get.dropped, 2);
@@ -520,6 +543,7 @@ int main(void)
 		T(each_report),
 		T(first_end_counts),
 		T(reports_wait_for_the_version),
+		T(why_it_did_not_start),
 		T(reports_wait_for_room),
 		T(end_waits_for_the_console),
 		T(end_waits_not_for_ever),

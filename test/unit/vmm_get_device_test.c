@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,11 +55,16 @@ void pipe_device_init(struct pipe_device *pd, const struct pipe_device_ops *ops,
 }
 
 static int stopped;
+static char stop_line[700];
 
 void machine_stop(struct machine *m, int status, const char *why, ...)
 {
+	va_list args;
+
 	(void)m;
-	(void)why;
+	va_start(args, why);
+	vsnprintf(stop_line, sizeof(stop_line), why, args);
+	va_end(args);
 	stopped = status;
 }
 
@@ -145,6 +151,20 @@ static void requests_and_ends(void **state)
 	assert_int_equal(stopped, VMM_OK);
 	from_vtl2("\1\1\x9\0\3\0\0\0\1\0\0\0\0\0\0\0", 16);
 	assert_int_equal(stopped, VMM_GUEST_CRASHED);
+}
+
+/* Which and why is in the line that vmm ends with. */
+static void vtl0_does_not_start(void **state)
+{
+	(void)state;
+	agree();
+	from_vtl2("\1\1\7\0\0\0\0\0\0\0\0\0", 12);
+	assert_int_equal(stopped, -1);
+	from_vtl2("\1\1\7\0\1\0\0\0\4\0\0\0/a\n:", 16);
+	assert_int_equal(stopped, VMM_BAD_INPUT);
+	assert_string_equal(stop_line, "VTL2 could not start VTL0: /a?:");
+	from_vtl2("\1\1\7\0\1\0\0\0\0\0\0\0", 12);
+	assert_string_equal(stop_line, "VTL2 could not start VTL0");
 }
 
 static void settings_are_applied(void **state)
@@ -316,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(requests_and_ends),
+		T(vtl0_does_not_start),
 		T(settings_are_applied),
 		T(settings_in_pieces),
 		T(no_answer_is_an_answer_in_time),

@@ -27,8 +27,6 @@
 
 LOG_MODULE("get");
 
-#define MAX_TEXT 512u
-
 struct get_device {
 	struct pipe_device pipe;
 	struct pipe_user user;
@@ -121,7 +119,7 @@ static void start_completed(struct get_device *get, const void *message,
 			    size_t size)
 {
 	struct get_start_vtl0_completed in;
-	char text[MAX_TEXT];
+	char text[GET_RESULT_MAX + 1];
 	size_t len;
 
 	memcpy(&in, message, sizeof(in));

@@ -27,8 +27,9 @@ struct host_notify_ops {
 	void (*crash)(struct host_notify *host, uint32_t vp, uint64_t control,
 		      const uint64_t parameter[HOST_CRASH_PARAMETERS]);
 	void (*triple_fault)(struct host_notify *host, uint32_t vp);
-	/* VTL0 was loaded and starts (`error` 0), or cannot (-errno). */
-	void (*started)(struct host_notify *host, int error);
+	/* VTL0 was loaded and starts (`why` NULL), or cannot: one line that
+	 * says why, copied, of which the transport may send a part. */
+	void (*started)(struct host_notify *host, const char *why);
 	/* The guest was started anew: its next report counts again. */
 	void (*again)(struct host_notify *host);
 };

@@ -28,7 +28,17 @@ case_panic() {
 		fail "vmm does not say why it ended"
 }
 
+# Settings that VTL2 does not take: vmm's last line says what is wrong, and where.
+case_settings() {
+	echo '{"version":1,"storage":[],"colour":1}' >"$case_dir/settings.json"
+	vmm_start --igvm "$igvm" -p 2 --settings "$case_dir/settings.json"
+	vmm_end 2 60
+	grep -q 'could not start VTL0: /colour: ' "$vmm_log" ||
+		fail "vmm does not say why: $(tail -n 1 "$vmm_log")"
+}
+
 run_cases 'one_vp: VTL2 boots with 1 VP' \
 	'two_vps: VTL2 boots with 2 VPs' \
 	'four_vps: VTL2 boots with 4 VPs' \
-	'panic: a panic in VTL2 ends vmm with 4, its text on COM3'
+	'panic: a panic in VTL2 ends vmm with 4, its text on COM3' \
+	'settings: wrong settings end vmm with 2, which and why on stderr'
