@@ -249,6 +249,7 @@ static void *update_thread(void *opaque)
 {
 	struct daemon *d = opaque;
 	const struct main_settings_users users = {
+		.start = &d->settings,
 		.storage = d->storage,
 		.nics = d->nics,
 		.serial = take_serial,

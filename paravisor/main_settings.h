@@ -22,6 +22,8 @@
 
 /* What settings are about. */
 struct main_settings_users {
+	/* Those that VTL2 started with. */
+	const struct settings *start;
 	struct storage *storage;
 	struct nics *nics;
 	/* The serial ports take theirs; cannot fail. The caller's thread. */

@@ -4,7 +4,8 @@
  *
  *	{ "version": 1,
  *	  "machine_id": GUID of this guest among those that share its disks;
- *		without it there are no persistent reservations,
+ *		without it there are no persistent reservations; that of the
+ *		daemon's start, another is refused later,
  *	  "storage": [ {
  *		"instance": GUID of the SCSI controller on VTL0's VMBus,
  *		"queue_depth": 1-1024 (64), of a unit at its disk per channel,
@@ -47,7 +48,7 @@
  *			for VTL0, where the host has one,
  *		"action": "relay" (so is what is not listed), "intercept" or
  *			"hide": VTL0 does not see it } ] },
- *		up to 64, only looked at when the daemon starts,
+ *		up to 64; those of the daemon's start, too,
  *	  "log": { MODULE: "error"|"warning"|"info"|"debug" } }
  *
  *	BACKEND, one of:

@@ -68,10 +68,12 @@ static void take_serial(void *opaque, const struct settings *settings)
 
 static char text[SETTINGS_ERROR_SIZE];
 
+static struct settings start;
+
 static int change_to(const char *json)
 {
 	const struct main_settings_users users = {
-		.serial = take_serial, .opaque = &serial,
+		.start = &start, .serial = take_serial, .opaque = &serial,
 	};
 
 	*order = *text = '\0';
@@ -139,6 +141,51 @@ static void later_is_no_refusal(void **state)
 	assert_true(log_taken());
 }
 
+#define ID_A "aaaaaaaa-2222-3333-4444-555555555555"
+#define ID_B "bbbbbbbb-2222-3333-4444-555555555555"
+#define RULE(id, action) "{\"instance\":\"" id "\",\"action\":\"" action "\"}"
+#define MACHINE(id) "{\"version\":1,\"machine_id\":\"" id "\"}"
+#define FILTER(rules) "{\"version\":1,\"vmbus\":{\"filter\":[" rules "]}}"
+
+static void start_with(const char *json)
+{
+	assert_int_equal(settings_parse(json, strlen(json), &start, NULL), 0);
+}
+
+static void refused(const char *json, const char *pointer)
+{
+	assert_int_equal(change_to(json), -EBUSY);
+	assert_string_equal(order, "");
+	assert_int_equal(strncmp(text, pointer, strlen(pointer)), 0);
+	assert_non_null(strstr(text, "start"));
+}
+
+/* What is only looked at when VTL2 starts is not taken and not done. */
+static void what_cannot_change(void **state)
+{
+	(void)state;
+	prepared = stored = committed = 0;
+	start_with("{\"version\":1}");
+	refused(MACHINE(ID_A), "/machine_id: ");
+	refused(FILTER(RULE(ID_A, "hide")), "/vmbus/filter: ");
+	start_with(MACHINE(ID_A));
+	refused(MACHINE(ID_B), "/machine_id: ");
+	refused("{\"version\":1}", "/machine_id: ");
+	assert_int_equal(change_to(MACHINE(ID_A)), 0);
+	start_with(FILTER(RULE(ID_A, "hide") "," RULE(ID_B, "intercept")));
+	refused(FILTER(RULE(ID_A, "hide")), "/vmbus/filter: ");
+	refused(FILTER(RULE(ID_A, "hide") "," RULE(ID_B, "relay")),
+		"/vmbus/filter: ");
+	refused(FILTER(RULE(ID_A, "hide") "," RULE(ID_B, "intercept") ","
+		       RULE("cccccccc-2222-3333-4444-555555555555", "hide")),
+		"/vmbus/filter: ");
+	/* In another order they are the same. */
+	assert_int_equal(change_to(FILTER(RULE(ID_B, "intercept") ","
+					  RULE(ID_A, "hide"))), 0);
+	assert_string_equal(order, "prepare storage commit ");
+	start_with("{\"version\":1}");
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -159,6 +206,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_of_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(nothing_of_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(later_is_no_refusal, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_change, setup,
 						teardown),
 	};
 
