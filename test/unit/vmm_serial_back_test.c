@@ -25,6 +25,7 @@
 #include "stderr_capture.h"
 #include "test/vmm/loop.h"
 #include "test/vmm/serial_back.h"
+#include "test/vmm/serial_console.h"
 
 #define DEADLINE_MS 10000
 
@@ -69,7 +70,8 @@ static struct serial_back *open_back(const char *text)
 	return serial_back_open("com3", &spec, loop);
 }
 
-static void start(const char *text)
+/* The device is there; nothing moves yet. */
+static void prepare(const char *text)
 {
 	memset(&device, 0, sizeof(device));
 	loop = loop_create();
@@ -77,7 +79,17 @@ static void start(const char *text)
 	back = open_back(text);
 	assert_non_null(back);
 	serial_back_tty(back)->front = &device_ops;
+}
+
+static void start_loop(void)
+{
 	assert_int_equal(pthread_create(&thread, NULL, run, loop), 0);
+}
+
+static void start(const char *text)
+{
+	prepare(text);
+	start_loop();
 }
 
 static void finish(void)
@@ -383,6 +395,38 @@ static void a_dead_clients_input_gives_way(void **state)
 	finish();
 }
 
+/* Whoever wrote to our stdin has ended, and the guest reads late. */
+static void console_input_survives_the_end_of_its_pipe(void **state)
+{
+	static uint8_t out[8 << 10], in[8 << 10];
+	int saved = dup(STDIN_FILENO), ends[2];
+	size_t got = 0;
+
+	(void)state;
+	assert_true(saved >= 0);
+	assert_int_equal(pipe(ends), 0);
+	fill_pattern(out, 0, sizeof(out));
+	assert_int_equal(write(ends[1], out, sizeof(out)), sizeof(out));
+	close(ends[1]);
+	assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+	close(ends[0]);
+	prepare("console");
+	console_start(loop, NULL, NULL);
+	start_loop();
+	usleep(50000);
+	for (int i = 0; got < sizeof(in) && i < DEADLINE_MS; i++) {
+		got += guest_read(in + got, sizeof(in) - got < 512 ?
+						    sizeof(in) - got : 512);
+		usleep(1000);
+	}
+	assert_int_equal(got, sizeof(in));
+	assert_memory_equal(in, out, sizeof(in));
+	console_stop();
+	finish();
+	assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
+	close(saved);
+}
+
 static void tcp_works_like_unix(void **state)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
@@ -482,6 +526,7 @@ int main(void)
 		SOCKET_TEST(input_arrives_in_order_and_is_held_back),
 		SOCKET_TEST(input_survives_the_clients_hang_up),
 		SOCKET_TEST(a_dead_clients_input_gives_way),
+		cmocka_unit_test(console_input_survives_the_end_of_its_pipe),
 		cmocka_unit_test(tcp_works_like_unix),
 		cmocka_unit_test(what_cannot_be_opened_is_one_line),
 		SOCKET_TEST(only_a_left_over_socket_is_replaced),

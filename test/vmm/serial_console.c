@@ -8,8 +8,10 @@
  * Threads: everything runs on the loop's thread except console_room(), which
  * posts a call.
  *
- * Input that the port does not take stays in `held` and stdin is not polled
- * until console_room(): back-pressure reaches whoever writes to our stdin.
+ * Input that the port does not take stays in `held`, and when that is full stdin
+ * is not polled until console_room(): back-pressure reaches whoever writes to
+ * our stdin. It is taken out of the loop for that, since poll(2) reports that the
+ * other end of a pipe is closed to who asks for nothing, too.
  *
  * Failure answers: end of input or a read error ends reading, nothing else.
  */
@@ -37,6 +39,7 @@ static struct {
 	struct reactor_call room;
 	uint8_t held[READ_SIZE];
 	size_t held_len;
+	bool full; /* and stdin is not polled */
 
 	bool raw;     /* a terminal, and raw: Ctrl-A is ours */
 	bool escaped; /* the last byte was Ctrl-A */
@@ -101,11 +104,6 @@ static int filter_escape(uint8_t byte)
 	}
 }
 
-static void stop_reading(void)
-{
-	loop_fd_remove(console.loop, &console.in);
-}
-
 static void in_ready(struct loop_fd *watch, short events)
 {
 	uint8_t bytes[READ_SIZE];
@@ -118,7 +116,7 @@ static void in_ready(struct loop_fd *watch, short events)
 	if (n <= 0) {
 		if (n < 0)
 			log_warn("stdin: %s", strerror(errno));
-		stop_reading();
+		loop_fd_remove(console.loop, watch);
 		return;
 	}
 	for (ssize_t i = 0; i < n; i++) {
@@ -128,8 +126,9 @@ static void in_ready(struct loop_fd *watch, short events)
 			console.held[console.held_len++] = byte;
 	}
 	send_held();
-	if (console.held_len == sizeof(console.held))
-		watch->events = 0;
+	console.full = console.held_len == sizeof(console.held);
+	if (console.full)
+		loop_fd_remove(console.loop, watch);
 }
 
 static void room_made(struct reactor_call *call)
@@ -138,8 +137,10 @@ static void room_made(struct reactor_call *call)
 	if (!console.held_len)
 		return;
 	send_held();
-	if (console.held_len < sizeof(console.held))
-		console.in.events = POLLIN;
+	if (!console.full || console.held_len == sizeof(console.held))
+		return;
+	console.full = false;
+	loop_fd_add(console.loop, &console.in);
 }
 
 void console_room(void)
