@@ -9,12 +9,14 @@
  *
  * It runs once, on VP 0, with interrupts off, an empty IDT and page tables
  * that know VTL2's RAM only. It makes no hypercall: on a non-isolated host
- * nothing needs one before Linux. fail() writes the log and one line to COM3,
- * if a UART answers there, and ends in a triple fault: the host sees VTL2
- * crash. A good boot prints nothing: COM3's first line is Linux's.
+ * nothing needs one before Linux. fail() writes the log, its last line says why,
+ * to COM3, if a UART answers there, leaves it with the hypervisor as the crash's
+ * message (TLFS, guest crash MSRs), and ends in a triple fault: the host sees
+ * VTL2 crash. A good boot prints nothing: COM3's first line is Linux's.
  */
 #include "shim.h"
 
+#include "hv_reg.h"
 #include "igvm_reg.h"
 
 #define COM3 0x3e8u
@@ -59,11 +61,26 @@ static void com3_write(const char *text)
 	}
 }
 
+static void wrmsr(uint32_t msr, uint64_t value)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value),
+			 "d"((uint32_t)(value >> 32)));
+}
+
+/* A hypervisor that has no such MSRs makes it a triple fault, too. */
+static void report_crash(const char *text, uint32_t len)
+{
+	wrmsr(HV_MSR_CRASH_P0 + 3, (uint64_t)(uintptr_t)text);
+	wrmsr(HV_MSR_CRASH_P0 + 4, len);
+	wrmsr(HV_MSR_CRASH_CTL, HV_CRASH_NOTIFY | HV_CRASH_NOTIFY_MESSAGE);
+}
+
 __attribute__((noreturn))
 static void fail(const char *text, uint64_t value)
 {
 	shim_log_value(&log, text, value);
 	com3_write(log.text);
+	report_crash(log.text, log.len);
 	for (;;)
 		__asm__ volatile("ud2"); /* no IDT: a triple fault */
 }

@@ -87,7 +87,8 @@ static bool has_cells(struct parse *p, int node, uint32_t address,
 	       s == size;
 }
 
-/* A string without control characters; *text stays NULL if it is absent. */
+/* A string without control characters but white space, of which JSON has all
+ * kinds; *text stays NULL if it is absent. */
 static int get_text(struct parse *p, int node, const char *name,
 		    uint32_t max, const char **text, const char *rule)
 {
@@ -100,7 +101,8 @@ static int get_text(struct parse *p, int node, const char *name,
 		return refuse(p, rule, (uint64_t)len);
 	for (int i = 0; i < len - 1; i++) {
 		if ((value[i] >= 0 && value[i] < ' ' && value[i] != '\n' &&
-		     value[i] != '\t') || value[i] == 0x7f)
+		     value[i] != '\r' && value[i] != '\t') ||
+		    value[i] == 0x7f)
 			return refuse(p, rule, (uint8_t)value[i]);
 	}
 	*text = value;

@@ -218,7 +218,7 @@ static void test_given_by_host(void **state)
 	h.initrd = 0xd00013000;
 	h.initrd_bytes = 0x777;
 	h.append = "console=ttyS0";
-	h.settings = "{\"version\":1}";
+	h.settings = "{\r\n\t\"version\":1\r\n}\n";
 	make_tree(&h);
 	assert_int_equal(host_tree_parse(&tree, blob, TREE_SIZE), 0);
 	assert_int_equal(tree.vtl0_kernel.gpa, h.kernel);
@@ -292,6 +292,8 @@ static void test_refused(void **state)
 	       changed.kernel_bytes = 4097, changed.initrd = 0xd00001000,
 	       changed.initrd_bytes = 1);
 	REFUSE("vtl0-append", changed.append = text);
+	REFUSE("vtl0-append", changed.append = "a\033b");
+	REFUSE("settings", changed.settings = "{\177}");
 	REFUSE("deeper", changed.depth = 40);
 }
 

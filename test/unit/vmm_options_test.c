@@ -293,6 +293,12 @@ static void bad_values_are_named(void **state)
 		  "--disk mem:1M,synthetic,uh", "synthetic is the guest's" },
 		{ "--vtl0-kernel k --disk mem:1M,synthetic,sgl=off",
 		  "--disk mem:1M,synthetic,sgl=off", "sgl=off is for NVMe" },
+		{ "--igvm a --vtl0-initrd i", "--vtl0-initrd i",
+		  "needs --vtl0-kernel" },
+		{ "--igvm a -c x\001y", "-c x", "control" },
+		{ "--igvm a --vtl0-append x\177", "--vtl0-append x",
+		  "control" },
+		{ "--igvm a --vtl0-append \033[0m", "--vtl0-append", "control" },
 		{ "--igvm a --vsock-path w", "--vsock-path w",
 		  "with --igvm it needs --vmbus-redirect" },
 		{ "--vtl0-kernel k --net null --net uh:user", "--net uh:user",
@@ -319,6 +325,9 @@ static void long_values_are_refused(void **state)
 	assert_refused(command, "-c", "at most 2047 bytes");
 	command[len + 2047] = '\0';
 	assert_int_equal(parse(command), OPTIONS_RUN);
+	/* White space of any kind, and what is no ASCII. */
+	assert_int_equal(parse("--igvm a -c x\ty\r\n --vtl0-append \303\251"),
+			 OPTIONS_RUN);
 }
 
 static void disks_and_nics_in_order(void **state)

@@ -118,8 +118,20 @@ static const char *set_socket_path(const char **path, const char *value)
 	return set_path(path, value);
 }
 
+/* The boot shim and the kernel take no others. */
+static bool has_control_bytes(const char *text)
+{
+	for (; *text; text++)
+		if (((unsigned char)*text < ' ' && !strchr("\t\n\r", *text)) ||
+		    *text == 0x7f)
+			return true;
+	return false;
+}
+
 static const char *set_command_line(const char **text, const char *value)
 {
+	if (has_control_bytes(value))
+		return "a command line has no control bytes";
 	if (strlen(value) > MAX_COMMAND_LINE)
 		return "a command line has at most 2047 bytes";
 	*text = value;
@@ -524,6 +536,10 @@ enum options_result options_parse(int argc, char **argv,
 	if (result == OPTIONS_RUN && options->core && !options->vtl2_vsock)
 		result = refuse("--core", options->core,
 				"needs --vtl2-vsock-path: it comes that way");
+	if (result == OPTIONS_RUN && options->igvm && options->vtl0_initrd &&
+	    !options->vtl0_kernel)
+		result = refuse("--vtl0-initrd", options->vtl0_initrd,
+				"needs --vtl0-kernel");
 	if (result == OPTIONS_RUN && !options->igvm && !options->vtl0_kernel)
 		result = refuse("--igvm", NULL, "missing: there is nothing to "
 				"boot (--help lists the options)");

@@ -37,8 +37,20 @@ case_settings() {
 		fail "vmm does not say why: $(tail -n 1 "$vmm_log")"
 }
 
+# More than the boot shim can put behind the image's own: it ends, and says why.
+case_long_line() {
+	local long
+
+	long=$(printf 'x%.0s' {1..2047})
+	vmm_start --igvm "$igvm" -p 2 -c "$long"
+	vmm_end 4 40
+	grep -q 'command line with /chosen bootargs is longer than' \
+		"$vmm_log" || fail "vmm does not say why"
+}
+
 run_cases 'one_vp: VTL2 boots with 1 VP' \
 	'two_vps: VTL2 boots with 2 VPs' \
 	'four_vps: VTL2 boots with 4 VPs' \
 	'panic: a panic in VTL2 ends vmm with 4, its text on COM3' \
-	'settings: wrong settings end vmm with 2, which and why on stderr'
+	'settings: wrong settings end vmm with 2, which and why on stderr' \
+	'long_line: what the boot shim does not take is on stderr'
