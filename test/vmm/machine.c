@@ -307,7 +307,7 @@ int machine_send_msi(struct machine *m, uint64_t address, uint32_t data)
 void machine_stop(struct machine *m, int status, const char *why, ...)
 {
 	int now = atomic_load(&m->status);
-	char line[256];
+	char line[512]; /* one of VTL2's settings has 255 bytes */
 	va_list args;
 
 	do {
@@ -372,12 +372,18 @@ static void watch(struct machine *m, struct watch *watches)
 	}
 }
 
+bool machine_left(const struct machine *m)
+{
+	return m->left;
+}
+
 enum vmm_status machine_run(struct machine *m)
 {
 	struct timespec tick = { .tv_nsec = 100000000 };
 	struct timespec until;
 	struct watch *watches;
 	unsigned int started = 0;
+	int status;
 
 	/* Stopped before it ran. */
 	if (atomic_load(&m->status) >= 0)
@@ -404,14 +410,16 @@ enum vmm_status machine_run(struct machine *m)
 	for (unsigned int i = 0; i < started; i++) {
 		if (!pthread_timedjoin_np(m->vps[i].thread, NULL, &until))
 			continue;
-		/* Its memory cannot be taken away: leave all to the kernel. */
 		fprintf(stderr, "vmm: the thread of VP %u does not end\n", i);
-		_exit(atomic_load(&m->status) == VMM_RESET ?
-			      VMM_HOST_CANNOT : atomic_load(&m->status));
+		m->left = true;
 	}
-	atomic_store(&m->running, false);
 	free(watches);
-	return (enum vmm_status)atomic_load(&m->status);
+	status = atomic_load(&m->status);
+	if (m->left)
+		return status == VMM_RESET ? VMM_HOST_CANNOT :
+					     (enum vmm_status)status;
+	atomic_store(&m->running, false);
+	return (enum vmm_status)status;
 }
 
 static void print_vp(FILE *out, struct vp *vp)

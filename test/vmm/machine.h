@@ -74,6 +74,10 @@ struct machine;
  * running machine from any thread; `why` is printed. The first status wins,
  * except that VMM_RESET gives way to any other.
  *
+ * machine_left(): after machine_run(). A VP did not stop, and its thread may do
+ * anything still: nothing of the machine or of its devices can be freed, nor the
+ * guest started again. What is left is to end the process.
+ *
  * machine_reset(): after machine_run() has returned VMM_RESET, makes a machine
  * what machine_create() made; regions, ports and handlers stay.
  * The devices have let go of its memory. -errno after one line.
@@ -82,6 +86,7 @@ struct machine *machine_create(const struct machine_config *config);
 enum vmm_status machine_run(struct machine *m);
 void machine_stop(struct machine *m, int status, const char *why, ...)
 	__attribute__((format(printf, 3, 4)));
+bool machine_left(const struct machine *m);
 int machine_reset(struct machine *m);
 void machine_destroy(struct machine *m);
 

@@ -19,8 +19,10 @@
  * --console has a thread more, command_console.c.
  *
  * However the machine ends, machine_stop() says why in one line, the streams
- * are drained, --stats is written, and the status is returned. If the VPs do
- * not stop within END_DEADLINE the process ends without them.
+ * are drained, --stats and --blackbox are written, and the status is returned.
+ * If VPs or devices do not stop the process ends without them, and the streams
+ * with it; the rest is done. machine_run() gives VPs 5 s, devices_stop() has its
+ * own time, END_DEADLINE from who asks for the end is for anything else.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -139,16 +141,25 @@ static enum vmm_status write_ends(struct vmm *vmm, enum vmm_status status)
 	return status == VMM_OK ? VMM_HOST_CANNOT : status;
 }
 
-/* Ending. Loop's thread. */
+/* Ending. */
+
+/* Without what does not stop, whose memory cannot be taken away. Any thread. */
+static _Noreturn void leave(struct vmm *vmm, enum vmm_status status,
+			    const char *what)
+{
+	fprintf(stderr, "vmm: the %s do not stop; leaving them\n", what);
+	terminal_restore();
+	_exit(write_ends(vmm, status));
+}
+
+/* From here on the loop's thread. */
 
 static void end_timer(struct reactor_timer *timer)
 {
 	struct vmm *vmm = (struct vmm *)((char *)timer -
 					 offsetof(struct vmm, end));
 
-	fprintf(stderr, "vmm: the VPs do not stop; leaving them\n");
-	terminal_restore();
-	_exit(write_ends(vmm, vmm->ending_status));
+	leave(vmm, vmm->ending_status, "VPs or the devices");
 }
 
 static void stop(struct vmm *vmm, int status, const char *why)
@@ -620,11 +631,10 @@ static enum vmm_status run_machine(struct vmm *vmm)
 		vmm->console = command_console_start(stdin, stdout,
 						     &vmm->target, vmm->loop);
 	status = run_starts(vmm);
-	if (!devices_stop(vmm->devices)) {
-		fputs("vmm: the devices do not stop; leaving them\n", stderr);
-		terminal_restore();
-		_exit(write_ends(vmm, status));
-	}
+	if (machine_left(vmm->machine))
+		leave(vmm, status, "VPs");
+	if (!devices_stop(vmm->devices))
+		leave(vmm, status, "devices");
 	loop_stop(vmm->loop);
 	pthread_join(thread, NULL);
 	command_console_stop(vmm->console);

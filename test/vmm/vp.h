@@ -164,6 +164,7 @@ struct machine {
 	_Atomic uint32_t intercepts;     /* INTERCEPT_* */
 	_Atomic uint64_t vsm_config;     /* HV_REG_VSM_PARTITION_CONFIG */
 	_Atomic bool running;
+	bool left; /* a VP's thread did not end */
 	_Atomic int status; /* -1 while it runs */
 	pthread_mutex_t stop_lock;
 	_Atomic uint64_t hypercalls[2][0x108];
