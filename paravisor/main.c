@@ -149,7 +149,8 @@ static void com_signalled(void *opaque)
 	struct com_port *com = opaque;
 
 	bus_lock(&self.chipset.bus);
-	message_pipe_run(&com->host.pipe);
+	while (message_pipe_run(&com->host.pipe))
+		;
 	bus_unlock(&self.chipset.bus);
 }
 
@@ -298,7 +299,8 @@ static void get_signalled(void *opaque)
 	struct daemon *d = opaque;
 
 	get_notify_lock(&d->get);
-	message_pipe_run(&d->get_host.pipe);
+	while (message_pipe_run(&d->get_host.pipe))
+		;
 	get_notify_unlock(&d->get);
 }
 

@@ -128,6 +128,11 @@ static void channel_close(struct reactor_call *call)
 	st->ch.device->ops->close(&st->ch);
 }
 
+void vmbus_channel_run_again(struct vmbus_channel *ch)
+{
+	reactor_post(ch->reactor, &ch->state->run_call);
+}
+
 void vmbus_channel_signal(struct vmbus_channel *ch)
 {
 	struct vmbus_channel_state *st = ch->state;

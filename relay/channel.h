@@ -120,6 +120,10 @@ struct vmbus_channel {
 	struct vmbus_channel_state *state;
 };
 
+/* Who leaves the channel's reactor to others for a while: run() is called after
+ * them, as for a signal, unless the channel closes before. That reactor. */
+void vmbus_channel_run_again(struct vmbus_channel *ch);
+
 /* Offers or takes back. -ENOSPC: no channel id free; -ENOMEM. Server's reactor,
  * or before it runs. `revoked` is called on the server's reactor when the last
  * channel is closed, which may be before vmbus_revoke() returns. */

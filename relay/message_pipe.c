@@ -130,12 +130,13 @@ static void hand_over(struct message_pipe *pipe,
 				  size);
 }
 
-static bool drain(struct message_pipe *pipe)
+/* Until the ring is empty or the budget is spent; false: the pipe is gone. */
+static bool drain(struct message_pipe *pipe, unsigned int *budget)
 {
 	struct ring_packet packet;
 	int rc;
 
-	while (!pipe->gone) {
+	while (!pipe->gone && *budget) {
 		rc = ring_read(pipe->ring, pipe->in, sizeof(pipe->in),
 			       &packet);
 		if (rc == -EAGAIN)
@@ -146,19 +147,21 @@ static bool drain(struct message_pipe *pipe)
 			       pipe->ring->broken);
 			return false;
 		}
+		(*budget)--;
 		hand_over(pipe, &packet);
 	}
-	return false;
+	return !pipe->gone;
 }
 
-void message_pipe_run(struct message_pipe *pipe)
+bool message_pipe_run(struct message_pipe *pipe)
 {
+	unsigned int budget = MESSAGE_PIPE_BUDGET;
 	bool more = true;
 
 	if (pipe->gone)
-		return;
+		return false;
 	pipe->running = true;
-	while (more && drain(pipe)) {
+	while (more && budget && drain(pipe, &budget)) {
 		if (ring_read_end(pipe->ring, &more))
 			pipe->signal(pipe->opaque);
 	}
@@ -168,4 +171,5 @@ void message_pipe_run(struct message_pipe *pipe)
 	}
 	pipe->running = false;
 	signal_peer(pipe);
+	return more && !pipe->gone;
 }

@@ -49,8 +49,11 @@ void message_pipe_init(struct message_pipe *pipe, const char *name,
 		       struct ring *ring, struct pipe_user *user,
 		       void (*signal)(void *opaque), void *opaque);
 
-/* The peer signalled: hands all waiting messages to the user. */
-void message_pipe_run(struct message_pipe *pipe);
+/* The peer signalled: hands waiting messages to the user, so many at most that a
+ * peer without an end leaves its reactor to others. True: there are more, and no
+ * signal will come for them; to be called again, after others had their turn. */
+#define MESSAGE_PIPE_BUDGET 256u
+bool message_pipe_run(struct message_pipe *pipe);
 
 /* The channel is closing: tells the user, once; nothing moves any more. */
 void message_pipe_close(struct message_pipe *pipe);

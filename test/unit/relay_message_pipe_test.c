@@ -28,6 +28,8 @@ static struct end {
 	uint8_t last[PIPE_MESSAGE_MAX];
 	size_t last_size;
 	bool echo;
+	struct end *refills; /* sends another for each that is taken */
+	unsigned int left;
 } ends[2];
 
 static struct end *end_of(struct pipe_user *user)
@@ -45,6 +47,11 @@ static void received(struct pipe_user *user, const void *message, size_t size)
 	e->messages++;
 	if (e->echo)
 		pipe_send(&e->pipe, message, size);
+	if (e->refills && e->left) {
+		e->left--;
+		assert_int_equal(pipe_send(&e->refills->pipe, message, size),
+				 0);
+	}
 }
 
 static void room(struct pipe_user *user)
@@ -128,6 +135,28 @@ static void answers(void **state)
 	message_pipe_run(&ends[0].pipe);
 	assert_int_equal(ends[0].messages, 10);
 	assert_memory_equal(ends[0].last, "hello", 5);
+}
+
+/* A peer that writes as fast as we read gets its share, and no more at once;
+ * nothing is left lying. */
+static void peer_without_an_end(void **state)
+{
+	unsigned int runs = 1;
+
+	(void)state;
+	ends[1].refills = &ends[0];
+	ends[1].left = 10 * MESSAGE_PIPE_BUDGET;
+	assert_int_equal(pipe_send(&ends[0].pipe, "more", 4), 0);
+	while (message_pipe_run(&ends[1].pipe)) {
+		assert_int_equal(ends[1].messages, runs * MESSAGE_PIPE_BUDGET);
+		runs++;
+	}
+	assert_int_equal(ends[1].messages, 1 + 10 * MESSAGE_PIPE_BUDGET);
+	assert_int_equal(runs, 11);
+	/* As many as that, and then there are no more. */
+	ends[1].left = MESSAGE_PIPE_BUDGET - 1;
+	assert_int_equal(pipe_send(&ends[0].pipe, "more", 4), 0);
+	assert_false(message_pipe_run(&ends[1].pipe));
 }
 
 static void full_and_room(void **state)
@@ -215,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(messages_of_all_sizes, setup),
 		cmocka_unit_test_setup(answers, setup),
+		cmocka_unit_test_setup(peer_without_an_end, setup),
 		cmocka_unit_test_setup(full_and_room, setup),
 		cmocka_unit_test_setup(close_is_told_once, setup),
 		cmocka_unit_test_setup(hostile_packets, setup),

@@ -94,11 +94,13 @@ static void run_ends(void)
 	while (vtl2.signalled || host.signalled) {
 		if (host.signalled) {
 			host.signalled = false;
-			message_pipe_run(&host.pipe);
+			while (message_pipe_run(&host.pipe))
+				;
 		}
 		if (vtl2.signalled) {
 			vtl2.signalled = false;
-			message_pipe_run(&vtl2.pipe);
+			while (message_pipe_run(&vtl2.pipe))
+				;
 		}
 	}
 }

@@ -269,6 +269,62 @@ static void the_host_asks(void **state)
 	let_go(&ch);
 }
 
+/* A guest that has its ring full as long as it can, and a client that takes all
+ * there is. */
+static struct {
+	struct guest_channel *ch; /* NULL: there is none */
+	unsigned int put, sent;
+} filler;
+
+static void fill(void)
+{
+	const struct hv_sock_header header = {
+		.type = cpu_to_le32(HV_SOCK_DATA), .size = cpu_to_le32(1),
+	};
+	uint8_t packet[sizeof(header) + 1] = { 0 };
+
+	memcpy(packet, &header, sizeof(header));
+	while (filler.put < 5000 &&
+	       !guest_send(filler.ch, RING_PACKET_INBAND, 0, 0, NULL, 0,
+			   packet, sizeof(packet)))
+		filler.put++;
+}
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+	if (!filler.ch)
+		return sendto(fd, bytes, len, flags, NULL, 0);
+	filler.sent++;
+	fill();
+	return (ssize_t)len;
+}
+
+/* It has its share of the thread's time, and gets all of its bytes through. */
+static void a_guest_without_an_end(void **state)
+{
+	struct guest_channel ch;
+	int fd = connected(&ch);
+	bool any = true;
+
+	(void)state;
+	g->manual = true;
+	filler.ch = &ch;
+	filler.put = filler.sent = 0;
+	fill();
+	assert_in_range(filler.put, 300, 4999);
+	for (unsigned int before; any; ) {
+		before = filler.sent;
+		any = reactor_inline_step();
+		assert_in_range(filler.sent, before, before + 256);
+	}
+	assert_int_equal(filler.sent, 5000);
+	filler.ch = NULL;
+	g->manual = false;
+	close(fd);
+	turn();
+	let_go(&ch);
+}
+
 /* What is no request ends the client, and only it. */
 static void lines_that_are_none(void **state)
 {
@@ -648,6 +704,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_host_asks, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_guest_without_an_end, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(lines_that_are_none, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(nobody_listens, setup,

@@ -58,7 +58,8 @@ static void channel_run(struct vmbus_channel *ch)
 	struct pipe_device *pd = ch->opaque;
 
 	lock(pd);
-	message_pipe_run(&pd->pipe);
+	if (message_pipe_run(&pd->pipe))
+		vmbus_channel_run_again(ch);
 	unlock(pd);
 }
 

@@ -46,6 +46,8 @@ LOG_MODULE("vsock");
 #define ACCEPT_MOST_NS 20000000000ull
 #define LINGER_NS 10000000000ull
 #define CHUNK 4096u
+/* Packets of one run, before others on the thread have their turn. */
+#define RUN_BUDGET 256u
 
 /* ---- ending ---- */
 
@@ -159,14 +161,16 @@ static void guest_to_client(struct vsock_connection *c)
 {
 	struct ring *ring = &c->ch->ring;
 	struct ring_packet packet;
+	unsigned int budget = RUN_BUDGET;
 	bool more = true;
 
-	while (more && !c->ended) {
+	while (more && budget && !c->ended) {
 		int err = 0;
 
-		while (!err && flush(c)) {
+		while (!err && flush(c) && budget) {
 			const char *rule;
 
+			budget--;
 			err = ring_read(ring, c->packet, sizeof(c->packet),
 					&packet);
 			if (err == -EPROTO)
@@ -185,8 +189,10 @@ static void guest_to_client(struct vsock_connection *c)
 			vmbus_channel_signal(c->ch);
 		/* The client is slow: its POLLOUT goes on. */
 		if (c->out_len)
-			break;
+			return;
 	}
+	if (more && !c->ended)
+		vmbus_channel_run_again(c->ch);
 }
 
 /* ---- client to guest ---- */
