@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,25 +30,39 @@ struct running {
 /* ---- the terminal on this side ---- */
 
 static struct termios saved;
-static bool raw;
+static volatile sig_atomic_t raw;
 
 static void restore(void)
 {
 	if (raw)
 		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-	raw = false;
+	raw = 0;
+}
+
+static void on_end(int number)
+{
+	restore();
+	signal(number, SIG_DFL);
+	raise(number); /* blocked until the handler returns */
 }
 
 static void make_raw(void)
 {
+	static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = on_end };
 	struct termios t;
 
 	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &saved))
 		return;
 	t = saved;
 	cfmakeraw(&t);
-	raw = !tcsetattr(STDIN_FILENO, TCSANOW, &t);
 	atexit(restore);
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaction(ends[i], &action, NULL);
+	raw = 1;
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &t))
+		restore();
 }
 
 /* ---- the start ---- */
