@@ -18,7 +18,7 @@
 /* ---- inspect ---- */
 
 struct inspect_options {
-	bool recursive, json, poll, limited, counted;
+	bool recursive, json, poll, limited, counted, timed;
 	uint64_t depth, count;
 	double period;
 	const char *path, *update;
@@ -44,7 +44,7 @@ static bool take_option(struct inspect_options *o, int option)
 	case 'p':
 		return o->poll = true;
 	case 'P':
-		return positive(optarg, &o->period);
+		return o->timed = positive(optarg, &o->period);
 	case 'c':
 		return o->counted = pvctl_number(optarg, 1000000, &o->count);
 	case 'u':
@@ -73,7 +73,7 @@ static bool take_options(struct inspect_options *o, int argc, char **argv)
 	if (optind < argc)
 		o->path = argv[optind++];
 	if (optind < argc || (o->limited && !o->recursive) ||
-	    (o->counted && !o->poll))
+	    ((o->counted || o->timed) && !o->poll))
 		return false;
 	if (!o->limited)
 		o->depth = ALL;

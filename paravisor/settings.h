@@ -33,6 +33,8 @@
  *		"limits": { "tx_mbps", "rx_mbps": 10-100000 (none) }, 10^6 bits
  *			a second that the guest sends, which it waits for, and
  *			receives, above which frames are dropped,
+ *		"nvsp": "1", "2", "4", "5", "6" or "6.1", the newest version of
+ *			the protocol that the guest is offered ("6.1"),
  *		"backend": one of
  *			{ "mana": { "device": GUID of the VPCI bus,
  *				    "vport": 0-15 } }

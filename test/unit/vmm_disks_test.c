@@ -438,6 +438,8 @@ static void what_cannot_be_is_named(void **state)
 			    "disk: there is no such --disk");
 	assert_string_equal(disks_nvme_attach(disks, 0, 2, "mem:1M"),
 			    "disk: is no NVMe disk");
+	assert_string_equal(disks_nvme_attach(disks, 1, 2, "mem:64M,synthetic"),
+			    "back: only ro and block= can follow");
 	assert_string_equal(disks_scsi_resize(disks, 1, 512),
 			    "disk: is no SCSI disk of the host");
 	assert_string_equal(disks_scsi_resize(disks, 16, 512),

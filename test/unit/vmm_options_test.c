@@ -296,6 +296,8 @@ static void bad_values_are_named(void **state)
 		{ "--igvm a --vtl0-initrd i", "--vtl0-initrd i",
 		  "needs --vtl0-kernel" },
 		{ "--igvm a -c x\001y", "-c x", "control" },
+		{ "--igvm a --print-settings --host-tree t", "--host-tree t",
+		  "--print-settings" },
 		{ "--igvm a --vtl0-append x\177", "--vtl0-append x",
 		  "control" },
 		{ "--igvm a --vtl0-append \033[0m", "--vtl0-append", "control" },

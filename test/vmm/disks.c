@@ -448,7 +448,7 @@ const char *disks_nvme_attach(struct disks *d, unsigned int n, uint32_t nsid,
 		return why;
 	why = disk_option_parse(back, &option);
 	if (!why && (option.owner != OWNER_VTL0 || option.no_sgl ||
-		     option.volatile_cache))
+		     option.synthetic || option.volatile_cache))
 		why = "only ro and block= can follow";
 	why = why ? refuse(d, "back", why) : attach(d, disk, nsid, &option);
 	disk_option_free(&option);

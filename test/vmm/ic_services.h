@@ -56,6 +56,7 @@ struct time_service {
 	struct ic ic;
 	const struct machine *machine;
 	int64_t offset; /* seconds, added to the host's clock */
+	int64_t before; /* that of before, until the guest has taken this */
 	uint64_t samples, syncs;
 	bool sync; /* the next message sets the guest's clock */
 	struct reactor_timer next;

@@ -45,8 +45,12 @@ static void end_set(struct time_service *s, const char *error)
 
 	s->done = NULL;
 	s->sent = false;
-	if (done)
-		done(s->opaque, error);
+	if (!done)
+		return;
+	/* Later samples would tell it of what it has not taken. */
+	if (error)
+		s->offset = s->before;
+	done(s->opaque, error);
 }
 
 static void answered(struct ic *ic, const struct ic_answer *answer)
@@ -105,6 +109,7 @@ const char *time_service_set(struct time_service *s, int64_t offset,
 		return "the guest does not listen";
 	if (s->done)
 		return "another offset is being told";
+	s->before = s->offset;
 	s->offset = offset;
 	s->done = done;
 	s->opaque = opaque;

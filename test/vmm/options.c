@@ -533,6 +533,10 @@ enum options_result options_parse(int argc, char **argv,
 	    !options->vmbus_redirect)
 		result = refuse("--vsock-path", options->vsock,
 				"with --igvm it needs --vmbus-redirect");
+	if (result == OPTIONS_RUN && options->print_settings &&
+	    options->host_tree)
+		result = refuse("--host-tree", options->host_tree,
+				"--print-settings ends it before");
 	if (result == OPTIONS_RUN && options->core && !options->vtl2_vsock)
 		result = refuse("--core", options->core,
 				"needs --vtl2-vsock-path: it comes that way");
