@@ -330,8 +330,8 @@ static int check(const struct nics_change *change, unsigned int i)
 	struct netvsp_config config;
 	struct nic_info info;
 	unsigned int most;
+	const char *rule;
 	char why[64];
-	int err;
 
 	backend->ops->info(backend, &info);
 	if (nic->queues > info.max_queues) {
@@ -345,9 +345,12 @@ static int check(const struct nics_change *change, unsigned int i)
 		return wrong(change, i, "mtu", -EINVAL, why);
 	}
 	config = config_of(change->nics, nic, change->backend[i]);
-	err = netvsp_check(&config);
-	return err ? wrong(change, i, "backend", err,
-			   "not what a NIC can be, see the log of VTL2") : 0;
+	rule = netvsp_check(&config);
+	if (!rule)
+		return 0;
+	snprintf(change->error, SETTINGS_ERROR_SIZE, "/nics/%u/%s", i, rule);
+	log_err("%s", change->error);
+	return -EINVAL;
 }
 
 static int open_one(struct nics_change *change, unsigned int i)

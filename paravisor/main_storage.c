@@ -163,7 +163,7 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 	};
 	char why[SETTINGS_ERROR_SIZE] = "";
 	struct scsi_lun_config scsi;
-	struct scsi_lun scratch;
+	const char *rule;
 	int err;
 
 	if (!unit) {
@@ -174,10 +174,11 @@ static struct unit *open_unit(struct change *change, unsigned int c,
 	err = main_disk_open(&config, unit, &unit->disk, why);
 	if (!err) {
 		unit_lun_config(unit, &scsi);
-		err = scsi_lun_init(&scratch, &scsi);
-		if (err)
-			strcpy(why, ": not what a SCSI disk can be, see the "
-				    "log of VTL2");
+		rule = scsi_lun_check(&scsi);
+		if (rule) {
+			snprintf(why, sizeof(why), "/%s", rule);
+			err = -EINVAL;
+		}
 	}
 	if (!err)
 		return unit;

@@ -191,7 +191,7 @@ static bool look_for(struct look *look)
 	};
 	char why[SETTINGS_ERROR_SIZE] = "";
 	struct scsi_lun_config scsi;
-	struct scsi_lun scratch;
+	const char *rule;
 
 	if (!unit)
 		return false;
@@ -200,7 +200,10 @@ static bool look_for(struct look *look)
 		return false;
 	}
 	unit_lun_config(unit, &scsi);
-	if (scsi_lun_init(&scratch, &scsi)) {
+	rule = scsi_lun_check(&scsi);
+	if (rule) {
+		log_warn_limited("LUN %u: its disk is back, another: %s",
+				 unit->settings.lun, rule);
 		unit_free(unit);
 		return false;
 	}

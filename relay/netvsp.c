@@ -336,50 +336,30 @@ static unsigned int slot_pages(uint16_t mtu)
 	return (netvsp_slot_size(mtu) + GUEST_PAGE_SIZE - 1) / GUEST_PAGE_SIZE;
 }
 
-static int check(const struct netvsp_config *config,
-		 const struct nic_info *info)
+const char *netvsp_check(const struct netvsp_config *config)
 {
-	unsigned int most = info->max_frame - NIC_ETHERNET_HEADER;
-	unsigned int mtu = config->mtu;
-
-	if (!is_power_of_two(config->queues) ||
-	    config->queues > info->max_queues ||
-	    config->queues > NIC_MAX_QUEUES) {
-		log_err("queues %u: must be a power of two, 1 to %u",
-			config->queues, info->max_queues);
-		return -EINVAL;
-	}
-	if (info->max_frame < NIC_ETHERNET_HEADER + NETVSP_MIN_MTU ||
-	    (mtu && (mtu < NETVSP_MIN_MTU || mtu > NETVSP_MAX_MTU ||
-		     mtu > most))) {
-		log_err("mtu %u: must be %u to %u, and at most the backend's %u",
-			mtu, NETVSP_MIN_MTU, NETVSP_MAX_MTU, most);
-		return -EINVAL;
-	}
-	if (slot_pages(mtu_of(config, info)) > info->max_rx_ranges) {
-		log_err("mtu %u: the backend receives in %u ranges",
-			mtu_of(config, info), info->max_rx_ranges);
-		return -EINVAL;
-	}
-	if (!netvsp_version(config->max_version)) {
-		log_err("max_version %#x: there is no such NVSP",
-			config->max_version);
-		return -EINVAL;
-	}
-	if (config->mac && config->mac[0] & 1) {
-		log_err("mac %02x:...: must be an address of one station",
-			config->mac[0]);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-int netvsp_check(const struct netvsp_config *config)
-{
+	unsigned int mtu = config->mtu, most;
 	struct nic_info info;
 
+	_Static_assert(NETVSP_MIN_MTU == 576 && NETVSP_MAX_MTU == 9000,
+		       "the text says so");
 	config->nic->ops->info(config->nic, &info);
-	return check(config, &info);
+	most = info.max_frame - NIC_ETHERNET_HEADER;
+	if (!is_power_of_two(config->queues) ||
+	    config->queues > info.max_queues ||
+	    config->queues > NIC_MAX_QUEUES)
+		return "queues: are a power of two, at most the backend's";
+	if (info.max_frame < NIC_ETHERNET_HEADER + NETVSP_MIN_MTU ||
+	    (mtu && (mtu < NETVSP_MIN_MTU || mtu > NETVSP_MAX_MTU ||
+		     mtu > most)))
+		return "mtu: is 576 to 9000, at most the backend's";
+	if (slot_pages(mtu_of(config, &info)) > info.max_rx_ranges)
+		return "mtu: more ranges than the backend receives in";
+	if (!netvsp_version(config->max_version))
+		return "nvsp: there is no such version";
+	if (config->mac && config->mac[0] & 1)
+		return "mac: is no address of one station";
+	return NULL;
 }
 
 int netvsp_create(struct vmbus_server *server,
@@ -389,13 +369,15 @@ int netvsp_create(struct vmbus_server *server,
 	/* What changes nothing in a frame is there anyway. */
 	const uint32_t always = NIC_VLAN | NIC_HASH;
 	struct netvsp *netvsp;
+	const char *rule = netvsp_check(config);
 	struct nic_info info;
 	int err;
 
+	if (rule) {
+		log_err("%s", rule);
+		return -EINVAL;
+	}
 	config->nic->ops->info(config->nic, &info);
-	err = check(config, &info);
-	if (err)
-		return err;
 	netvsp = calloc(1, sizeof(*netvsp));
 	if (!netvsp)
 		return -ENOMEM;

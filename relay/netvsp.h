@@ -35,12 +35,12 @@ struct netvsp_config {
 	struct nic *nic; /* stopped; its client until `done`, not its owner */
 };
 
-/* Can it be? 0; -EINVAL, logged: a rule above is broken, or the backend cannot
- * receive frames of that size. Any thread. */
-int netvsp_check(const struct netvsp_config *config);
+/* The rule above that it breaks, static, "FIELD: what"; or the backend cannot
+ * receive frames of that size. NULL: none. Any thread. */
+const char *netvsp_check(const struct netvsp_config *config);
 
-/* Makes a NIC and offers it. 0; what netvsp_check() says; -ENOMEM; what
- * vmbus_offer() says. */
+/* Makes a NIC and offers it. 0; -EINVAL, logged: what netvsp_check() says;
+ * -ENOMEM; what vmbus_offer() says. */
 int netvsp_create(struct vmbus_server *server,
 		  const struct netvsp_config *config, struct netvsp **out);
 

@@ -269,6 +269,10 @@ struct scsi_task {
  */
 int scsi_lun_init(struct scsi_lun *lun, const struct scsi_lun_config *config);
 
+/* The rule for which the above would refuse it, static, "FIELD: what", where the
+ * disk's own figures are `backend'; NULL: it would not. Logs nothing. */
+const char *scsi_lun_check(const struct scsi_lun_config *config);
+
 /* The disk's size may have changed: the new one holds from now on, and the next
  * command but INQUIRY and REPORT LUNS, on whatever nexus, gets a unit
  * attention. A change of anything else is logged and not followed. Any one

@@ -34,20 +34,20 @@ static const char *unusable(const struct disk_info *info)
 {
 	if (!power_of_two(info->block_size) || info->block_size < 512 ||
 	    info->block_size > GUEST_PAGE_SIZE)
-		return "block size is 512, 1024, 2048 or 4096";
+		return "backend: block size is 512, 1024, 2048 or 4096";
 	if (!info->blocks || info->blocks > UINT64_MAX / info->block_size)
-		return "it has blocks, and no more bytes than 64 bits count";
+		return "backend: has no block, or more bytes than 64 bits count";
 	if (info->physical_block_size < info->block_size ||
 	    !power_of_two(info->physical_block_size) ||
 	    info->physical_block_size / info->block_size > UINT16_MAX)
-		return "physical block size is 2^n blocks";
+		return "backend: physical block size is 2^n blocks";
 	if (info->max_transfer < info->block_size ||
 	    info->max_transfer % info->block_size)
-		return "largest transfer is a multiple of the block size";
+		return "backend: largest transfer is a multiple of the block size";
 	if (!info->max_ranges)
-		return "it takes at least one range";
+		return "backend: takes at least one range";
 	if (!power_of_two(info->range_alignment))
-		return "alignment of ranges is a power of two";
+		return "backend: alignment of ranges is a power of two";
 	return NULL;
 }
 
@@ -79,7 +79,7 @@ static const char *unfit(const struct scsi_lun_config *config,
 
 	if (config->write_cache > SCSI_ON || config->fua > SCSI_ON ||
 	    config->unmap > SCSI_ON)
-		return "a switch is as the disk, off or on";
+		return "write_cache, fua, unmap: as the disk, off or on";
 	if (config->write_cache == SCSI_ON && !info->write_cache)
 		return "write_cache: the disk has none";
 	if (config->fua == SCSI_ON && !info->fua)
@@ -90,11 +90,11 @@ static const char *unfit(const struct scsi_lun_config *config,
 	if (config->rotation > SCSI_ROTATION_NONE &&
 	    (config->rotation < SCSI_ROTATION_MIN ||
 	     config->rotation > SCSI_ROTATION_MAX))
-		return "rotation is 1 or 1025 to 65534";
+		return "rotation: is 1 or 1025 to 65534";
 	if (physical && (!power_of_two(physical) ||
 			 physical < info->block_size ||
 			 physical / info->block_size > UINT16_MAX))
-		return "physical_block_size is 2^n blocks";
+		return "physical_block_size: is 2^n blocks of the disk";
 	return NULL;
 }
 
@@ -143,8 +143,9 @@ static uint64_t blocks_of(const struct scsi_lun *lun,
 	return info->blocks;
 }
 
-static int set_identity(struct scsi_lun *lun,
-			const struct scsi_lun_config *config)
+/* False: it is not printable. */
+static bool set_identity(struct scsi_lun *lun,
+			 const struct scsi_lun_config *config)
 {
 	const struct scsi_identity *identity = &config->identity;
 	struct scsi_identity *id = &lun->identity;
@@ -156,14 +157,11 @@ static int set_identity(struct scsi_lun *lun,
 		      lun->dvd ? "Virtual DVD-ROM" : "Virtual Disk") ||
 	    !set_text(id->revision, sizeof(id->revision), identity->revision,
 		      "1.0") ||
-	    !set_text(id->serial, sizeof(id->serial), identity->serial, "")) {
-		log_err("LUN %u: identity is printable ASCII of its length",
-			lun->number);
-		return -EINVAL;
-	}
+	    !set_text(id->serial, sizeof(id->serial), identity->serial, ""))
+		return false;
 	id->id = identity->id;
 	scsi_name(lun, &config->default_id);
-	return 0;
+	return true;
 }
 
 /* Takes the disk's figures. The rule that these or the configuration break, or
@@ -174,7 +172,7 @@ static const char *take_disk(struct scsi_lun *lun,
 	const char *rule;
 
 	if (!lun->disk && !lun->dvd)
-		return "there is a disk";
+		return "backend: there is no disk";
 	if (lun->disk) {
 		lun->disk->ops->info(lun->disk, &lun->info);
 		rule = unusable(&lun->info);
@@ -194,27 +192,24 @@ static const char *take_disk(struct scsi_lun *lun,
 		return NULL;
 	lun->disk_blocks = MMC_BLOCK_SIZE / lun->info.block_size;
 	return blocks_of(lun, &lun->info) ? NULL :
-					    "a disc has a block of 2048 bytes";
+					    "backend: a disc has 2048 bytes";
 }
 
-int scsi_lun_init(struct scsi_lun *lun, const struct scsi_lun_config *config)
+static const char *set_up(struct scsi_lun *lun,
+			  const struct scsi_lun_config *config)
 {
-	uint8_t number = config->number;
 	const char *rule;
 
+	_Static_assert(SCSI_MAX_LUNS == 64, "the text says so");
 	memset(lun, 0, sizeof(*lun));
-	if (number >= SCSI_MAX_LUNS) {
-		log_err("LUN %u: must be below %u", number, SCSI_MAX_LUNS);
-		return -EINVAL;
-	}
-	lun->number = number;
+	if (config->number >= SCSI_MAX_LUNS)
+		return "lun: is 0 to 63";
+	lun->number = config->number;
 	lun->dvd = config->dvd;
 	lun->disk = config->disk;
 	rule = take_disk(lun, config);
-	if (rule) {
-		log_err("LUN %u: disk: %s", number, rule);
-		return -EINVAL;
-	}
+	if (rule)
+		return rule;
 	atomic_init(&lun->write_cache, lun->cached);
 	atomic_init(&lun->blocks, blocks_of(lun, &lun->info));
 	atomic_init(&lun->attentions, 0);
@@ -223,7 +218,25 @@ int scsi_lun_init(struct scsi_lun *lun, const struct scsi_lun_config *config)
 					    SCSI_TRAY_EMPTY);
 	atomic_init(&lun->media_event, MMC_NO_CHANGE);
 	atomic_init(&lun->locked, false);
-	return set_identity(lun, config);
+	return set_identity(lun, config) ? NULL :
+		"vendor, product, revision, serial: printable ASCII that fits";
+}
+
+const char *scsi_lun_check(const struct scsi_lun_config *config)
+{
+	struct scsi_lun scratch;
+
+	return set_up(&scratch, config);
+}
+
+int scsi_lun_init(struct scsi_lun *lun, const struct scsi_lun_config *config)
+{
+	const char *rule = set_up(lun, config);
+
+	if (!rule)
+		return 0;
+	log_err("LUN %u: %s", config->number, rule);
+	return -EINVAL;
 }
 
 void scsi_attend(struct scsi_lun *lun, enum scsi_attention what)

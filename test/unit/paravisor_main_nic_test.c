@@ -57,6 +57,7 @@ static void small_info(struct nic *nic, struct nic_info *info)
 {
 	loopback_info(nic, info);
 	info->max_queues = 4;
+	info->max_rx_ranges = 2;
 }
 
 int mana_vport_open(const struct mana_config *config, struct nic **nic)
@@ -344,12 +345,16 @@ static void all_or_nothing(void **state)
 		/* Of a vport that the guest has. */
 		{ SETTINGS(NIC(B, 2, "") "," NIC(A, 1, "\"queues\":8,")),
 		  "/nics/1/queues: the backend has 4", -EINVAL },
+		{ SETTINGS(NIC(B, 2, "\"mtu\":9000,")),
+		  "/nics/0/mtu: more ranges than the backend receives in",
+		  -EINVAL },
 	};
 	struct world w;
 
 	(void)state;
 	begin(&w, SETTINGS(NIC(A, 0, "") "," NIC(B, 1, "")), 2);
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < sizeof(changes) / sizeof(changes[0]);
+	     i++) {
 		assert_int_equal(apply(&w, changes[i].json),
 				 changes[i].result);
 		assert_string_equal(w.error, changes[i].error);

@@ -284,6 +284,15 @@ static void what_stays_is_left_alone(void **state)
  * change is closed. */
 static void all_or_nothing(void **state)
 {
+#define UNFIT(more) SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1) "," \
+	"{\"lun\":2," more ",\"backend\":{\"nvme\":{\"device\":\"" DEVICE \
+	"\",\"nsid\":3}}}"))
+	static const char *const unfit[][2] = {
+		{ UNFIT("\"fua\":true"),
+		  "/storage/0/luns/1/fua: the disk does not know it" },
+		{ UNFIT("\"unmap\":true"),
+		  "/storage/0/luns/1/unmap: the disk cannot" },
+	};
 	struct world w;
 
 	(void)state;
@@ -306,6 +315,12 @@ static void all_or_nothing(void **state)
 			    "there is no such namespace");
 	assert_int_equal(open_now[3] + open_now[5], 0);
 	assert_int_equal(opened[1], 1);
+	/* What its disk has not. */
+	for (unsigned int i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++) {
+		assert_int_equal(apply(&w, unfit[i][0]), -EINVAL);
+		assert_string_equal(w.error, unfit[i][1]);
+	}
+	assert_int_equal(open_now[3], 0);
 	/* And the next one is not the worse for it. */
 	assert_int_equal(apply(&w, SETTINGS(CONTROLLER(FIRST, "", LUN(0, 1) ","
 						       LUN(2, 3)))), 0);
