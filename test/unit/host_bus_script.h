@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host that relay_host_bus_test.c plays: what it is sent, what the client
- * told its user, and what it says. Included by that file alone.
+ * The host that relay_host_bus_test.c and relay_host_late_test.c play: what it
+ * is sent, what the client told its user, and what it says. Included by those
+ * two alone.
  */
 #ifndef TEST_HOST_BUS_SCRIPT_H
 #define TEST_HOST_BUS_SCRIPT_H
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "relay/host_bus.h"
+#include "test/unit/reactor_inline.h"
 
 #define FIRST_CONNECTION 0x800074u
 #define CONNECTION 0x99u
@@ -243,5 +245,107 @@ static void say_delivered(void)
 
 	say(VMBUS_ALL_OFFERS_DELIVERED, &header, sizeof(header));
 }
+
+/* A test begins with a bus that is not connected, and ends without it. */
+
+static int begin(void **state)
+{
+	struct bus_client_config config = {
+		.transport = &transport,
+		.transport_opaque = &t,
+		.user = &user,
+		.connection = FIRST_CONNECTION,
+		.client = { { 0xc1 } },
+	};
+
+	(void)state;
+	memset(&t, 0, sizeof(t));
+	t.connected = 1;
+	t.reactor = config.reactor = reactor_inline_create();
+	t.bus = bus_client_create(&config);
+	return t.bus ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	struct vmbus_header header;
+
+	(void)state;
+	t.keep = false;
+	t.post_error = 0;
+	if (!t.unloaded && t.connected <= 0) {
+		bus_client_unload(t.bus);
+		if (!t.unloaded)
+			say(VMBUS_UNLOAD_COMPLETE, &header, sizeof(header));
+	}
+	bus_client_destroy(t.bus);
+	reactor_inline_drain();
+	reactor_inline_destroy(t.reactor);
+	return 0;
+}
+
+/* Connected, with channel 7. */
+static void connect_host(void)
+{
+	struct vmbus_initiate_contact_id *contact;
+
+	bus_client_connect(t.bus);
+	contact = expect(VMBUS_INITIATE_CONTACT, sizeof(*contact));
+	assert_int_equal(le32_to_cpu(contact->contact.version),
+			 VMBUS_VERSION_COPPER);
+	say_version(true, FEATURES);
+	expect(VMBUS_REQUEST_OFFERS, sizeof(struct vmbus_header));
+	say_offer(7, 1);
+	say_delivered();
+	assert_int_equal(t.connected, 0);
+	assert_int_equal(t.nr_offers, 1);
+	assert_int_equal(t.offer[0]->id, 7);
+}
+
+/* A GPADL of `n` words; its id, which is the host's too. */
+static uint32_t create(uint32_t id, uint16_t n)
+{
+	static uint64_t words[8192];
+	struct vmbus_gpadl_header *header;
+	uint16_t at = n < VMBUS_GPADL_HEADER_WORDS ? n :
+						     VMBUS_GPADL_HEADER_WORDS;
+	uint16_t now;
+	uint32_t host_id;
+
+	for (uint16_t i = 0; i < n; i++)
+		words[i] = 0x1000u + i;
+	assert_int_equal(host_offer_gpadl_create(t.offer[0], id, 1, words, n),
+			 0);
+	header = expect(VMBUS_GPADL_HEADER, sizeof(*header) + at * 8ul);
+	assert_int_equal(le32_to_cpu(header->channel), 7);
+	assert_int_equal(le16_to_cpu(header->range_bytes), n * 8);
+	assert_int_equal(le16_to_cpu(header->range_count), 1);
+	host_id = le32_to_cpu(header->gpadl);
+	assert_int_equal(host_id, id);
+	for (uint16_t i = 0; i < at; i++)
+		assert_int_equal(le64_to_cpu(header->word[i]), words[i]);
+	for (; at < n; at += now) {
+		struct vmbus_gpadl_body *body;
+
+		now = n - at < VMBUS_GPADL_BODY_WORDS ? n - at :
+							VMBUS_GPADL_BODY_WORDS;
+		body = expect(VMBUS_GPADL_BODY, sizeof(*body) + now * 8ul);
+		assert_int_equal(le32_to_cpu(body->gpadl), host_id);
+		for (uint16_t i = 0; i < now; i++)
+			assert_int_equal(le64_to_cpu(body->word[i]),
+					 words[at + i]);
+	}
+	return host_id;
+}
+
+static void open_it(uint32_t gpadl)
+{
+	static const uint8_t data[VMBUS_USER_DATA_SIZE] = { 0xda };
+	struct host_open open = { gpadl, 2, 1, 0x2005, 5, data };
+
+	assert_int_equal(host_offer_open(t.offer[0], &open), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 #endif

@@ -19,104 +19,6 @@
 #include "test/unit/reactor_inline.h"
 #include "test/unit/host_bus_script.h"
 
-static int begin(void **state)
-{
-	struct bus_client_config config = {
-		.transport = &transport,
-		.transport_opaque = &t,
-		.user = &user,
-		.connection = FIRST_CONNECTION,
-		.client = { { 0xc1 } },
-	};
-
-	(void)state;
-	memset(&t, 0, sizeof(t));
-	t.connected = 1;
-	t.reactor = config.reactor = reactor_inline_create();
-	t.bus = bus_client_create(&config);
-	return t.bus ? 0 : -1;
-}
-
-static int end(void **state)
-{
-	struct vmbus_header header;
-
-	(void)state;
-	t.keep = false;
-	t.post_error = 0;
-	if (!t.unloaded && t.connected <= 0) {
-		bus_client_unload(t.bus);
-		if (!t.unloaded)
-			say(VMBUS_UNLOAD_COMPLETE, &header, sizeof(header));
-	}
-	bus_client_destroy(t.bus);
-	reactor_inline_drain();
-	reactor_inline_destroy(t.reactor);
-	return 0;
-}
-
-/* Connected, with channel 7. */
-static void connect_host(void)
-{
-	struct vmbus_initiate_contact_id *contact;
-
-	bus_client_connect(t.bus);
-	contact = expect(VMBUS_INITIATE_CONTACT, sizeof(*contact));
-	assert_int_equal(le32_to_cpu(contact->contact.version),
-			 VMBUS_VERSION_COPPER);
-	say_version(true, FEATURES);
-	expect(VMBUS_REQUEST_OFFERS, sizeof(struct vmbus_header));
-	say_offer(7, 1);
-	say_delivered();
-	assert_int_equal(t.connected, 0);
-	assert_int_equal(t.nr_offers, 1);
-	assert_int_equal(t.offer[0]->id, 7);
-}
-
-/* A GPADL of `n` words; its id, which is the host's too. */
-static uint32_t create(uint32_t id, uint16_t n)
-{
-	static uint64_t words[8192];
-	struct vmbus_gpadl_header *header;
-	uint16_t at = n < VMBUS_GPADL_HEADER_WORDS ? n :
-						     VMBUS_GPADL_HEADER_WORDS;
-	uint16_t now;
-	uint32_t host_id;
-
-	for (uint16_t i = 0; i < n; i++)
-		words[i] = 0x1000u + i;
-	assert_int_equal(host_offer_gpadl_create(t.offer[0], id, 1, words, n),
-			 0);
-	header = expect(VMBUS_GPADL_HEADER, sizeof(*header) + at * 8ul);
-	assert_int_equal(le32_to_cpu(header->channel), 7);
-	assert_int_equal(le16_to_cpu(header->range_bytes), n * 8);
-	assert_int_equal(le16_to_cpu(header->range_count), 1);
-	host_id = le32_to_cpu(header->gpadl);
-	assert_int_equal(host_id, id);
-	for (uint16_t i = 0; i < at; i++)
-		assert_int_equal(le64_to_cpu(header->word[i]), words[i]);
-	for (; at < n; at += now) {
-		struct vmbus_gpadl_body *body;
-
-		now = n - at < VMBUS_GPADL_BODY_WORDS ? n - at :
-							VMBUS_GPADL_BODY_WORDS;
-		body = expect(VMBUS_GPADL_BODY, sizeof(*body) + now * 8ul);
-		assert_int_equal(le32_to_cpu(body->gpadl), host_id);
-		for (uint16_t i = 0; i < now; i++)
-			assert_int_equal(le64_to_cpu(body->word[i]),
-					 words[at + i]);
-	}
-	return host_id;
-}
-
-static void open_it(uint32_t gpadl)
-{
-	static const uint8_t data[VMBUS_USER_DATA_SIZE] = { 0xda };
-	struct host_open open = { gpadl, 2, 1, 0x2005, 5, data };
-
-	assert_int_equal(host_offer_open(t.offer[0], &open), 0);
-}
-
 /* Tests. */
 
 static void test_contact(void **state)
@@ -298,88 +200,6 @@ static void test_ids_are_the_users(void **state)
 	create(ids[1], 2);
 }
 
-/* The host takes the channel back, and then answers a TEARDOWN of before. */
-static void test_teardown_crosses_rescind(void **state)
-{
-	uint64_t before = violation_count();
-
-	(void)state;
-	connect_host();
-	say_created(7, create(1, 2), 0);
-	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
-	expect(VMBUS_GPADL_TEARDOWN, sizeof(struct vmbus_gpadl_teardown));
-	say_channel(VMBUS_RESCIND_CHANNEL, 7);
-	assert_int_equal(t.rescinded, 1);
-	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
-	say_torndown(1);
-	assert_int_equal(violation_count(), before);
-	assert_int_equal(t.torndown, 0);
-	/* Once. */
-	say_torndown(1);
-	assert_int_equal(violation_count(), before + 1);
-}
-
-/* The host does not answer: one question after the other. */
-static void lose_by(unsigned int question)
-{
-	uint32_t id;
-
-	connect_host();
-	id = create(1, 8);
-	if (question > 0)
-		say_created(7, id, 0);
-	if (question > 1) {
-		open_it(1);
-		t.next = t.nr_sent;
-	}
-	if (question > 2) {
-		say_opened(7, 7, 0);
-		assert_int_equal(host_offer_modify(t.offer[0], 0), 0);
-	}
-	if (question == 1)
-		assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
-	assert_int_equal(t.lost, 1);
-	t.next = t.nr_sent;
-	/* The bus lives, and its id is in use. */
-	say_offer(7, 2);
-	assert_int_equal(t.nr_offers, 1);
-	say_offer(8, 2);
-	assert_int_equal(t.nr_offers, 2);
-	say_opened(7, 7, 0);
-	say_created(7, id, 0);
-	expect_silence();
-	say_channel(VMBUS_RESCIND_CHANNEL, 7);
-	assert_int_equal(t.rescinded, 1);
-	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
-	say_offer(7, 3);
-	assert_int_equal(t.nr_offers, 3);
-}
-
-static void test_created_deadline(void **state)
-{
-	(void)state;
-	lose_by(0);
-}
-
-static void test_torndown_deadline(void **state)
-{
-	(void)state;
-	lose_by(1);
-}
-
-static void test_open_deadline(void **state)
-{
-	(void)state;
-	lose_by(2);
-}
-
-static void test_modify_deadline(void **state)
-{
-	(void)state;
-	lose_by(3);
-}
-
 static void test_drain(void **state)
 {
 	uint32_t id[3];
@@ -412,17 +232,6 @@ static void test_drain(void **state)
 	id[2] = create(1, 8);
 	say_created(7, id[2], 0);
 	assert_int_equal(t.created, 2);
-}
-
-static void test_drain_deadline(void **state)
-{
-	(void)state;
-	connect_host();
-	say_created(7, create(1, 8), 0);
-	host_offer_drain(t.offer[0]);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
-	assert_int_equal(t.drained, 1);
-	assert_int_equal(t.lost, 1);
 }
 
 static void test_no_room(void **state)
@@ -605,8 +414,6 @@ static void test_all_gpadls(void **state)
 	assert_int_equal(t.lost, 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -618,13 +425,7 @@ int main(void)
 		TEST(test_offers_deadline),
 		TEST(test_life_of_a_channel),
 		TEST(test_ids_are_the_users),
-		TEST(test_teardown_crosses_rescind),
-		TEST(test_created_deadline),
-		TEST(test_torndown_deadline),
-		TEST(test_open_deadline),
-		TEST(test_modify_deadline),
 		TEST(test_drain),
-		TEST(test_drain_deadline),
 		TEST(test_no_room),
 		TEST(test_never_room),
 		TEST(test_sockets),

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: relay/host_bus.c relay/host_bus_post.c relay/host_offer.c relay/host_gpadl.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c */
+/*
+ * A host that does not answer in time, or at all: what is lost by it, and what
+ * it may say later.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pv/violation.h>
+
+#include "test/unit/reactor_inline.h"
+#include "test/unit/host_bus_script.h"
+
+/* The host does not answer: one question after the other. */
+static void lose_by(unsigned int question)
+{
+	uint32_t id;
+
+	connect_host();
+	id = create(1, 8);
+	if (question > 0)
+		say_created(7, id, 0);
+	if (question > 1) {
+		open_it(1);
+		t.next = t.nr_sent;
+	}
+	if (question > 2) {
+		say_opened(7, 7, 0);
+		assert_int_equal(host_offer_modify(t.offer[0], 0), 0);
+	}
+	if (question == 1)
+		assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.lost, 1);
+	t.next = t.nr_sent;
+	/* The bus lives, and its id is in use. */
+	say_offer(7, 2);
+	assert_int_equal(t.nr_offers, 1);
+	say_offer(8, 2);
+	assert_int_equal(t.nr_offers, 2);
+	say_opened(7, 7, 0);
+	say_created(7, id, 0);
+	expect_silence();
+	say_channel(VMBUS_RESCIND_CHANNEL, 7);
+	assert_int_equal(t.rescinded, 1);
+	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
+	say_offer(7, 3);
+	assert_int_equal(t.nr_offers, 3);
+}
+
+static void test_created_deadline(void **state)
+{
+	(void)state;
+	lose_by(0);
+}
+
+static void test_torndown_deadline(void **state)
+{
+	(void)state;
+	lose_by(1);
+}
+
+static void test_open_deadline(void **state)
+{
+	(void)state;
+	lose_by(2);
+}
+
+static void test_modify_deadline(void **state)
+{
+	(void)state;
+	lose_by(3);
+}
+
+static void test_drain_deadline(void **state)
+{
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	host_offer_drain(t.offer[0]);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.drained, 1);
+	assert_int_equal(t.lost, 1);
+}
+
+/* The host takes the channel back, and then answers a TEARDOWN of before. */
+static void test_teardown_crosses_rescind(void **state)
+{
+	uint64_t before = violation_count();
+
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 2), 0);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	expect(VMBUS_GPADL_TEARDOWN, sizeof(struct vmbus_gpadl_teardown));
+	say_channel(VMBUS_RESCIND_CHANNEL, 7);
+	assert_int_equal(t.rescinded, 1);
+	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
+	say_torndown(1);
+	assert_int_equal(violation_count(), before);
+	assert_int_equal(t.torndown, 0);
+	/* Once. */
+	say_torndown(1);
+	assert_int_equal(violation_count(), before + 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_created_deadline),
+		TEST(test_torndown_deadline),
+		TEST(test_open_deadline),
+		TEST(test_modify_deadline),
+		TEST(test_drain_deadline),
+		TEST(test_teardown_crosses_rescind),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
