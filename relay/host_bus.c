@@ -10,12 +10,20 @@
  *	     ^                     |  ^ |                         |
  *	     |   no version left,  |  '-' not this version        | ALL_OFFERS_-
  *	     |   refused, deadline |      6.0, then 5.3           v DELIVERED
- *	     +---------------------+<---- deadline ----------- CONNECTED
+ *	     +---------------------'                          CONNECTED
  *	     |                                                    | unload
- *	     '--- UNLOAD_COMPLETE, deadline --- UNLOADING <-------'
+ *	     +--- UNLOAD_COMPLETE, deadline --- UNLOADING <-------+
+ *	     |                                                    | no room, or
+ *	     |                                                    | OFFERS: dead-
+ *	     '--- UNLOAD_COMPLETE ------------- LEAVING <---------' line
  *
  * From version 5.0 on the host says where to post next. The end of a
  * connection, however it comes, takes all offers back from the user.
+ *
+ * Who is left in OFFERS or CONNECTED without a word has its channels open still
+ * and uses memory that the guest may have back: LEAVING is for the user as
+ * DISCONNECTED, but the host is told to UNLOAD as soon as it takes messages,
+ * however long that is.
  *
  * A VERSION_RESPONSE carries no version: an answer that comes after its
  * deadline could be taken for the next one's. So a contact that expires ends
@@ -52,6 +60,7 @@ static host_message_handler version_response_came, all_offers_came,
 
 #define IN(phase) (1u << (phase))
 #define HAS_OFFERS (IN(BUS_OFFERS) | IN(BUS_CONNECTED))
+#define ENDS (IN(BUS_UNLOADING) | IN(BUS_LEAVING))
 
 static const struct message_rule {
 	host_message_handler *handle; /* NULL: not for the host to send */
@@ -73,7 +82,7 @@ static const struct message_rule {
 	[VMBUS_VERSION_RESPONSE] = { version_response_came,
 		sizeof(struct vmbus_version_response), IN(BUS_CONTACT) },
 	[VMBUS_UNLOAD_COMPLETE] = { unload_complete_came,
-		sizeof(struct vmbus_header), IN(BUS_UNLOADING) },
+		sizeof(struct vmbus_header), ENDS },
 	[VMBUS_TL_CONNECT_RESULT] = { tl_result_came,
 		sizeof(struct vmbus_tl_connect_result), IN(BUS_CONNECTED) },
 	[VMBUS_MODIFY_CHANNEL_RESPONSE] = { host_offer_modify_response,
@@ -100,16 +109,28 @@ bool bus_client_is_connected(const struct bus_client *bus)
 	return IN(bus->phase) & HAS_OFFERS;
 }
 
+/* For the user, there is nothing. */
+static bool is_left(const struct bus_client *bus)
+{
+	return bus->phase == BUS_DISCONNECTED || bus->phase == BUS_LEAVING;
+}
+
 void bus_client_end(struct bus_client *bus, int err)
 {
 	const struct bus_client_user_ops *user = bus->config.user;
 	enum bus_client_phase phase = bus->phase;
+	struct vmbus_header unload;
 
 	set_phase(bus, BUS_DISCONNECTED);
 	bus_client_post_forget(bus);
 	host_offer_lose_all(bus);
 	bus->features = bus->version = 0;
 	bus->late_torndowns = 0;
+	/* A user that connects again has the host forget, too. */
+	if (err && IN(phase) & HAS_OFFERS && bus->phase == BUS_DISCONNECTED) {
+		set_phase(bus, BUS_LEAVING);
+		bus_client_post(bus, VMBUS_UNLOAD, &unload, sizeof(unload));
+	}
 	if (phase == BUS_UNLOADING)
 		user->unloaded(bus->config.user_opaque);
 	else if (phase == BUS_CONTACT || phase == BUS_OFFERS)
@@ -141,7 +162,8 @@ static void contact(struct bus_client *bus)
 
 void bus_client_connect(struct bus_client *bus)
 {
-	pv_bug(bus->phase != BUS_DISCONNECTED, bus->phase, 0);
+	pv_bug(!is_left(bus), bus->phase, 0);
+	bus_client_post_forget(bus);
 	bus->attempt = 0;
 	set_phase(bus, BUS_CONTACT);
 	contact(bus);
@@ -208,6 +230,12 @@ void bus_client_unload(struct bus_client *bus)
 
 	if (bus->phase == BUS_UNLOADING)
 		return;
+	if (bus->phase == BUS_LEAVING) {
+		/* It is said, or waits. */
+		set_phase(bus, BUS_UNLOADING);
+		bus_client_ask(bus, &bus->question, NULL);
+		return;
+	}
 	/* What waits is about things that are no more. */
 	bus_client_post_forget(bus);
 	if (!bus_client_is_connected(bus)) {
@@ -277,8 +305,7 @@ void bus_client_message(struct bus_client *bus, const void *payload,
 	else if (size < messages[type].size)
 		bus_client_refuse(bus, 0, type, (uint32_t)size,
 				  messages[type].size, "host.message.complete");
-	else if (bus->phase == BUS_UNLOADING &&
-		 !(IN(BUS_UNLOADING) & messages[type].phases))
+	else if (IN(bus->phase) & ENDS && !(messages[type].phases & ENDS))
 		log_debug("message %u crossed UNLOAD", type);
 	else if (!(IN(bus->phase) & messages[type].phases))
 		bus_client_refuse(bus, 0, type, 0, bus->phase,
@@ -307,8 +334,8 @@ struct bus_client *bus_client_create(const struct bus_client_config *config)
 
 void bus_client_destroy(struct bus_client *bus)
 {
-	pv_bug(bus->phase != BUS_DISCONNECTED || bus->offers, bus->phase,
-	       bus->nr_offers);
+	pv_bug(!is_left(bus) || bus->offers, bus->phase, bus->nr_offers);
+	bus_client_post_forget(bus);
 	free(bus);
 }
 
@@ -320,6 +347,7 @@ void bus_client_inspect(struct bus_client *bus, struct inspect *out)
 		[BUS_OFFERS] = "offers",
 		[BUS_CONNECTED] = "connected",
 		[BUS_UNLOADING] = "unloading",
+		[BUS_LEAVING] = "leaving",
 	};
 
 	inspect_text(out, "state", names[bus->phase]);

@@ -7,7 +7,8 @@
  * Everything belongs to one reactor, callbacks too. A callback may call
  * anything but bus_client_destroy(). Every question to the host has a deadline;
  * a channel whose host does not answer in time is lost, alone; a host that
- * takes no messages, or does not answer to a contact, loses all.
+ * takes no messages, or does not answer to a contact, loses all, and is told to
+ * unload when it takes messages again.
  */
 #ifndef RELAY_HOST_BUS_H
 #define RELAY_HOST_BUS_H
@@ -83,8 +84,9 @@ struct bus_client_config {
 
 /* NULL: no memory. */
 struct bus_client *bus_client_create(const struct bus_client_config *config);
-/* After it is disconnected: before bus_client_connect(), or once unloaded() or
- * a failed connected() was called; all offers must have been released. */
+/* After it is disconnected: before bus_client_connect(), once unloaded() or a
+ * failed connected() was called, or when all was lost; all offers must have been
+ * released. */
 void bus_client_destroy(struct bus_client *bus);
 
 void bus_client_connect(struct bus_client *bus);

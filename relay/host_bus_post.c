@@ -12,7 +12,8 @@
  *
  * The order is kept: while anything waits, everything waits behind it. The user
  * is told and asks no more; what it has still to say by then is bounded by its
- * channels and GPADLs.
+ * channels and GPADLs. The UNLOAD of a connection that is no more waits alone,
+ * without a bound, and is tried less often: nobody waits for it.
  *
  * Questions wait in one list in the order they were asked, with one timer for
  * the first of them, armed while there is any.
@@ -31,6 +32,7 @@
 LOG_MODULE("host_bus");
 
 #define RETRY_NS 1000000ull
+#define LEAVING_RETRY_NS 100000000ull
 
 /* 0: posted, or lost for good. */
 static int post(struct bus_client *bus, const void *payload, size_t size)
@@ -50,6 +52,21 @@ static int post(struct bus_client *bus, const void *payload, size_t size)
 	return 0;
 }
 
+static void set_busy(struct bus_client *bus, bool busy)
+{
+	if (bus->busy == busy)
+		return;
+	bus->busy = busy;
+	bus->config.user->busy(bus->config.user_opaque, busy);
+}
+
+static void retry_later(struct bus_client *bus)
+{
+	reactor_timer_arm(bus->config.reactor, &bus->retry,
+			  reactor_now() + (bus->phase == BUS_LEAVING ?
+					   LEAVING_RETRY_NS : RETRY_NS));
+}
+
 static void queue(struct bus_client *bus, const void *message, size_t size)
 {
 	struct host_message *out = calloc(1, sizeof(*out));
@@ -67,9 +84,8 @@ static void queue(struct bus_client *bus, const void *message, size_t size)
 	if (!first)
 		return;
 	bus->out_since = reactor_now();
-	reactor_timer_arm(bus->config.reactor, &bus->retry,
-			  bus->out_since + RETRY_NS);
-	bus->config.user->busy(bus->config.user_opaque, true);
+	retry_later(bus);
+	set_busy(bus, bus->phase != BUS_LEAVING);
 }
 
 void bus_client_post(struct bus_client *bus, enum vmbus_message_type type,
@@ -102,10 +118,10 @@ static void retry(struct reactor_timer *timer)
 		bus->out_since = reactor_now();
 	}
 	if (!bus->out) {
-		bus->config.user->busy(bus->config.user_opaque, false);
-	} else if (reactor_now() - bus->out_since < HOST_BUS_DEADLINE_NS) {
-		reactor_timer_arm(bus->config.reactor, timer,
-				  reactor_now() + RETRY_NS);
+		set_busy(bus, false);
+	} else if (bus->phase == BUS_LEAVING ||
+		   reactor_now() - bus->out_since < HOST_BUS_DEADLINE_NS) {
+		retry_later(bus);
 	} else {
 		log_err("the host takes no messages");
 		bus->count.unanswered++;
@@ -177,15 +193,12 @@ static void expire(struct reactor_timer *timer)
 
 void bus_client_post_forget(struct bus_client *bus)
 {
-	bool busy = bus->out;
-
 	while (bus->out)
 		drop_first(bus);
 	while (bus->questions)
 		bus_client_answered(bus, bus->questions);
 	reactor_timer_cancel(bus->config.reactor, &bus->retry);
-	if (busy)
-		bus->config.user->busy(bus->config.user_opaque, false);
+	set_busy(bus, false);
 }
 
 void bus_client_post_init(struct bus_client *bus)

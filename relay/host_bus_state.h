@@ -45,7 +45,7 @@ struct host_offer_state {
 
 /* Drawn in host_bus.c. */
 enum bus_client_phase { BUS_DISCONNECTED, BUS_CONTACT, BUS_OFFERS,
-			BUS_CONNECTED, BUS_UNLOADING };
+			BUS_CONNECTED, BUS_UNLOADING, BUS_LEAVING };
 
 #define HOST_MAX_GPADLS 8192u /* as many as the server for the guest has */
 
@@ -72,6 +72,7 @@ struct bus_client {
 
 	struct host_message *out, **out_last; /* oldest first */
 	uint64_t out_since; /* the oldest waits since then */
+	bool busy;	    /* the user was told so */
 	struct reactor_timer retry;
 
 	struct host_question *questions, **questions_last;

@@ -115,6 +115,33 @@ static void test_host_has_no_room(void **state)
 	host_world_end(w);
 }
 
+/* ... for too long: the guest is told that all is gone. The host is told as soon
+ * as it can be, and then lets go of the guest's memory. */
+static void test_host_has_no_room_for_long(void **state)
+{
+	struct vmbus_tl_connect_request_silo request = { 0 };
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	w->full = -EAGAIN;
+	guest_post(w->g, VMBUS_TL_CONNECT_REQUEST, &request, sizeof(request));
+	for (int i = 0; i < 5001; i++)
+		reactor_inline_advance(MS);
+	expect_rescind(w->g, 2);
+	expect_rescind(w->g, 1);
+	assert_int_equal(w->host->nr_busy, 1);
+	w->full = 0;
+	reactor_inline_advance(1000 * MS);
+	assert_int_equal(w->host->nr_busy, 0);
+	assert_int_equal(w->host->gpadls.count, 0);
+	assert_int_equal(w->a.closed, 1);
+	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl), 0);
+	guest_channel_free(&ch);
+	host_world_end(w);
+}
+
 static void test_no_host(void **state)
 {
 	(void)state;
@@ -210,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_host_never_opens),
 		cmocka_unit_test(test_host_never_tears_down),
 		cmocka_unit_test(test_host_has_no_room),
+		cmocka_unit_test(test_host_has_no_room_for_long),
 		cmocka_unit_test(test_no_host),
 		cmocka_unit_test(test_old_host),
 		cmocka_unit_test(test_offered_twice),

@@ -4,6 +4,7 @@
  * A host that does not answer in time, or at all: what is lost by it, and what
  * it may say later.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,6 +112,105 @@ static void test_teardown_crosses_rescind(void **state)
 	assert_int_equal(violation_count(), before + 1);
 }
 
+/* ---- the connection is no more ---- */
+
+/* The host has no room for as long as it takes. */
+static void lose_all_by_room(void)
+{
+	t.post_error = -EAGAIN;
+	bus_client_tl_connect(t.bus, &(struct guid){ { 0xe0 } },
+			      &(struct guid){ { 0x5e } });
+	for (int i = 0; i < 5001; i++)
+		reactor_inline_advance(MS);
+	assert_int_equal(t.lost, 1);
+	assert_false(t.busy);
+}
+
+/* A host that has room again lets go of all that was the guest's. */
+static void test_unload_when_there_is_room(void **state)
+{
+	struct vmbus_header header;
+	uint64_t before;
+
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	lose_all_by_room();
+	/* However long it takes. */
+	reactor_inline_advance(100 * HOST_BUS_DEADLINE_NS);
+	before = violation_count();
+	t.post_error = 0;
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	expect(VMBUS_UNLOAD, sizeof(header));
+	/* What it said of before is no mistake, and nothing. */
+	say_channel(VMBUS_RESCIND_CHANNEL, 7);
+	say_offer(8, 2);
+	say(VMBUS_UNLOAD_COMPLETE, &header, sizeof(header));
+	assert_int_equal(violation_count(), before);
+	assert_int_equal(t.rescinded, 1);
+	assert_int_equal(t.nr_offers, 1);
+	assert_int_equal(t.unloaded, 0); /* nobody asked */
+	assert_false(t.busy);
+	reactor_inline_advance(100 * HOST_BUS_DEADLINE_NS);
+	expect_silence();
+	t.nr_offers = 0;
+	connect_host();
+}
+
+/* A new contact ends the old connection at the host, too. */
+static void test_contact_instead_of_unload(void **state)
+{
+	(void)state;
+	connect_host();
+	lose_all_by_room();
+	t.post_error = 0;
+	t.nr_offers = 0;
+	t.connected = 1;
+	connect_host();
+	reactor_inline_advance(100 * HOST_BUS_DEADLINE_NS);
+	expect_silence();
+}
+
+/* Who leaves while it waits is answered: by the host, or in time. */
+static void test_leave_a_lost_host(void **state)
+{
+	struct vmbus_header header;
+
+	(void)state;
+	for (int answers = 0; answers < 2; answers++) {
+		t.nr_offers = t.lost = t.unloaded = 0;
+		t.post_error = 0;
+		t.next = t.nr_sent;
+		connect_host();
+		lose_all_by_room();
+		t.post_error = answers ? 0 : -EAGAIN;
+		reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+		bus_client_unload(t.bus);
+		assert_int_equal(t.unloaded, 0);
+		if (answers)
+			say(VMBUS_UNLOAD_COMPLETE, &header, sizeof(header));
+		else
+			reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+		assert_int_equal(t.unloaded, 1);
+		assert_false(t.busy);
+	}
+	expect(VMBUS_UNLOAD, sizeof(header));
+	expect_silence();
+}
+
+/* All offers but one came; the guest may have opened it. */
+static void test_unload_after_half_a_connect(void **state)
+{
+	(void)state;
+	bus_client_connect(t.bus);
+	say_version(true, FEATURES);
+	say_offer(7, 1);
+	t.next = t.nr_sent;
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.connected, -ETIMEDOUT);
+	expect(VMBUS_UNLOAD, sizeof(struct vmbus_header));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -120,6 +220,10 @@ int main(void)
 		TEST(test_modify_deadline),
 		TEST(test_drain_deadline),
 		TEST(test_teardown_crosses_rescind),
+		TEST(test_unload_when_there_is_room),
+		TEST(test_contact_instead_of_unload),
+		TEST(test_leave_a_lost_host),
+		TEST(test_unload_after_half_a_connect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
