@@ -218,7 +218,7 @@ static void version_response_came(struct bus_client *bus, const void *message)
 static void all_offers_came(struct bus_client *bus, const void *message)
 {
 	(void)message;
-	bus_client_answered(bus, &bus->question);
+	bus_client_answered(&bus->question);
 	set_phase(bus, BUS_CONNECTED);
 	log_info("the host offers %u channels", bus->nr_offers);
 	bus->config.user->connected(bus->config.user_opaque, 0);

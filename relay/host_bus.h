@@ -26,6 +26,9 @@ struct bus_client;
 struct inspect;
 
 #define HOST_BUS_DEADLINE_NS 5000000000ull
+/* ... and to let go of memory, from when the channel is closed: first its device
+ * ends what it works on, which may be as long as a disk needs to give up. */
+#define HOST_BUS_LET_GO_NS 60000000000ull
 
 struct bus_client_transport_ops {
 	/* Posts a message of type 1. 0; -EAGAIN: the host has no room, it is

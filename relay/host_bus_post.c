@@ -15,8 +15,9 @@
  * channels and GPADLs. The UNLOAD of a connection that is no more waits alone,
  * without a bound, and is tried less often: nobody waits for it.
  *
- * Questions wait in one list in the order they were asked, with one timer for
- * the first of them, armed while there is any.
+ * Questions wait in two lists, by how long the host may take, in the order they
+ * were asked; each has one timer for the first of them, armed while there is
+ * any.
  *
  * Threads: the bus's reactor. Failure answers: a message that the host will
  * never take is counted and dropped: the question it was expires.
@@ -131,58 +132,77 @@ static void retry(struct reactor_timer *timer)
 
 /* ---- questions ---- */
 
-static void arm(struct bus_client *bus)
+static void arm(struct host_questions *list)
 {
-	if (bus->questions)
-		reactor_timer_arm(bus->config.reactor, &bus->deadline,
-				  bus->questions->deadline);
+	struct reactor *reactor = list->bus->config.reactor;
+
+	if (list->first)
+		reactor_timer_arm(reactor, &list->timer,
+				  list->first->deadline);
 	else
-		reactor_timer_cancel(bus->config.reactor, &bus->deadline);
+		reactor_timer_cancel(reactor, &list->timer);
+}
+
+static void ask(struct host_questions *list, struct host_question *question,
+		struct host_offer_state *offer)
+{
+	bool first;
+
+	bus_client_answered(question);
+	first = !list->first;
+	question->in = list;
+	question->offer = offer;
+	question->deadline = reactor_now() + list->wait_ns;
+	question->next = NULL;
+	question->at = list->last;
+	*list->last = question;
+	list->last = &question->next;
+	if (first)
+		arm(list);
 }
 
 void bus_client_ask(struct bus_client *bus, struct host_question *question,
 		    struct host_offer_state *offer)
 {
-	bool first;
-
-	bus_client_answered(bus, question);
-	first = !bus->questions;
-	question->offer = offer;
-	question->deadline = reactor_now() + HOST_BUS_DEADLINE_NS;
-	question->next = NULL;
-	question->at = bus->questions_last;
-	*bus->questions_last = question;
-	bus->questions_last = &question->next;
-	if (first)
-		arm(bus);
+	ask(&bus->answers, question, offer);
 }
 
-void bus_client_answered(struct bus_client *bus,
-			 struct host_question *question)
+void bus_client_ask_to_let_go(struct bus_client *bus,
+			      struct host_question *question,
+			      struct host_offer_state *offer)
 {
-	bool first = bus->questions == question;
+	ask(&bus->letting_go, question, offer);
+}
 
-	if (!question->at)
+void bus_client_answered(struct host_question *question)
+{
+	struct host_questions *list = question->in;
+	bool first;
+
+	if (!list)
 		return;
+	first = list->first == question;
 	*question->at = question->next;
 	if (question->next)
 		question->next->at = question->at;
 	else
-		bus->questions_last = question->at;
-	question->at = NULL;
+		list->last = question->at;
+	question->in = NULL;
 	if (first)
-		arm(bus);
+		arm(list);
 }
 
 static void expire(struct reactor_timer *timer)
 {
-	struct bus_client *bus = (struct bus_client *)((char *)timer -
-					offsetof(struct bus_client, deadline));
-	struct host_question *question = bus->questions;
+	struct host_questions *list =
+		(struct host_questions *)((char *)timer -
+			offsetof(struct host_questions, timer));
+	struct bus_client *bus = list->bus;
+	struct host_question *question = list->first;
 	struct host_offer_state *offer = question->offer;
 
 	bus->count.unanswered++;
-	bus_client_answered(bus, question);
+	bus_client_answered(question);
 	if (offer) {
 		host_offer_lose(offer);
 	} else {
@@ -191,20 +211,35 @@ static void expire(struct reactor_timer *timer)
 	}
 }
 
+static void forget_questions(struct host_questions *list)
+{
+	while (list->first)
+		bus_client_answered(list->first);
+}
+
 void bus_client_post_forget(struct bus_client *bus)
 {
 	while (bus->out)
 		drop_first(bus);
-	while (bus->questions)
-		bus_client_answered(bus, bus->questions);
+	forget_questions(&bus->answers);
+	forget_questions(&bus->letting_go);
 	reactor_timer_cancel(bus->config.reactor, &bus->retry);
 	set_busy(bus, false);
+}
+
+static void questions_init(struct bus_client *bus,
+			   struct host_questions *list, uint64_t wait_ns)
+{
+	list->bus = bus;
+	list->last = &list->first;
+	list->timer.fn = expire;
+	list->wait_ns = wait_ns;
 }
 
 void bus_client_post_init(struct bus_client *bus)
 {
 	bus->out_last = &bus->out;
-	bus->questions_last = &bus->questions;
 	bus->retry.fn = retry;
-	bus->deadline.fn = expire;
+	questions_init(bus, &bus->answers, HOST_BUS_DEADLINE_NS);
+	questions_init(bus, &bus->letting_go, HOST_BUS_LET_GO_NS);
 }

@@ -9,12 +9,20 @@
 
 #include "host_bus.h"
 
-/* A question that the host has not answered yet. All wait equally long, so
- * that the first asked is the first to expire. */
+/* A question that the host has not answered yet. */
 struct host_question {
-	struct host_question *next, **at; /* at: NULL = not asked */
-	struct host_offer_state *offer;	  /* NULL: about the connection */
+	struct host_question *next, **at;
+	struct host_questions *in;	/* NULL: not asked */
+	struct host_offer_state *offer; /* NULL: about the connection */
 	uint64_t deadline;
+};
+
+/* Those that wait equally long: the first asked is the first to expire. */
+struct host_questions {
+	struct bus_client *bus;
+	struct host_question *first, **last;
+	struct reactor_timer timer;
+	uint64_t wait_ns;
 };
 
 enum host_gpadl_state { GPADL_CREATING, GPADL_CREATED, GPADL_TEARING };
@@ -75,9 +83,9 @@ struct bus_client {
 	bool busy;	    /* the user was told so */
 	struct reactor_timer retry;
 
-	struct host_question *questions, **questions_last;
-	struct host_question question; /* about the connection */
-	struct reactor_timer deadline;
+	struct host_questions answers;	  /* HOST_BUS_DEADLINE_NS */
+	struct host_questions letting_go; /* HOST_BUS_LET_GO_NS */
+	struct host_question question;	  /* about the connection */
 
 	struct {
 		uint64_t messages_in, messages_out;
@@ -103,8 +111,10 @@ void bus_client_post(struct bus_client *bus, enum vmbus_message_type type,
 void bus_client_post_forget(struct bus_client *bus);
 void bus_client_ask(struct bus_client *bus, struct host_question *question,
 		    struct host_offer_state *offer);
-void bus_client_answered(struct bus_client *bus,
-			 struct host_question *question);
+void bus_client_ask_to_let_go(struct bus_client *bus,
+			      struct host_question *question,
+			      struct host_offer_state *offer);
+void bus_client_answered(struct host_question *question);
 
 /* Messages of the host, complete, in a phase that has offers. */
 typedef void host_message_handler(struct bus_client *bus, const void *message);
@@ -128,6 +138,8 @@ struct host_gpadl *host_gpadl_find(struct host_offer_state *st, uint32_t id);
 void host_gpadl_forget(struct host_offer_state *st, struct host_gpadl *gpadl);
 void host_gpadl_tear_down(struct host_offer_state *st,
 			  struct host_gpadl *gpadl);
+/* Its channel is closed: from now on they are waited for. */
+void host_gpadl_start_clocks(struct host_offer_state *st);
 /* Without waiting for the answer. */
 void host_gpadl_post_teardown(struct host_offer_state *st, uint32_t id);
 

@@ -18,6 +18,9 @@
  * memory anyway. HEADER and BODY messages of one GPADL follow each other without
  * another between them.
  *
+ * A host does not answer the TEARDOWN of what an open channel uses, so the time
+ * for it begins when the channel is closed, or its OPEN failed.
+ *
  * A TEARDOWN and a RESCIND may cross: all of the channel is forgotten then, and
  * the TORNDOWN that comes later is about nothing, but no mistake of the host's.
  *
@@ -54,7 +57,7 @@ void host_gpadl_forget(struct host_offer_state *st, struct host_gpadl *gpadl)
 {
 	struct host_gpadl **at = &st->gpadls;
 
-	bus_client_answered(st->bus, &gpadl->question);
+	bus_client_answered(&gpadl->question);
 	st->bus->late_torndowns += gpadl->state == GPADL_TEARING;
 	while (*at != gpadl)
 		at = &(*at)->next;
@@ -72,6 +75,7 @@ static struct host_gpadl *gpadl_new(struct host_offer_state *st, uint32_t id)
 	if (!gpadl)
 		return NULL;
 	gpadl->id = id;
+	gpadl->question.offer = st;
 	*place_of(bus, id) = gpadl;
 	bus->nr_gpadls++;
 	gpadl->next = st->gpadls;
@@ -157,8 +161,17 @@ void host_gpadl_post_teardown(struct host_offer_state *st, uint32_t id)
 void host_gpadl_tear_down(struct host_offer_state *st, struct host_gpadl *gpadl)
 {
 	gpadl->state = GPADL_TEARING;
-	bus_client_ask(st->bus, &gpadl->question, st);
+	if (st->phase == OFFER_CLOSED)
+		bus_client_ask_to_let_go(st->bus, &gpadl->question, st);
 	host_gpadl_post_teardown(st, gpadl->id);
+}
+
+void host_gpadl_start_clocks(struct host_offer_state *st)
+{
+	for (struct host_gpadl *gpadl = st->gpadls; gpadl; gpadl = gpadl->next)
+		if (gpadl->state == GPADL_TEARING && !gpadl->question.in)
+			bus_client_ask_to_let_go(st->bus, &gpadl->question,
+						 st);
 }
 
 int host_offer_gpadl_teardown(struct host_offer *offer, uint32_t id)
@@ -211,7 +224,7 @@ void host_gpadl_created(struct bus_client *bus, const void *message)
 				  "host.gpadl.channel");
 		return;
 	}
-	bus_client_answered(bus, &gpadl->question);
+	bus_client_answered(&gpadl->question);
 	gpadl->state = GPADL_CREATED;
 	if (status)
 		host_gpadl_forget(st, gpadl);

@@ -93,13 +93,19 @@ int host_offer_open(struct host_offer *offer, const struct host_open *open)
 	return 0;
 }
 
+static void become_closed(struct host_offer_state *st)
+{
+	st->phase = OFFER_CLOSED;
+	host_gpadl_start_clocks(st);
+}
+
 void host_offer_close(struct host_offer *offer)
 {
 	struct host_offer_state *st = offer->state;
 
 	if (st->phase != OFFER_OPEN)
 		return;
-	st->phase = OFFER_CLOSED;
+	become_closed(st);
 	post_channel(st, VMBUS_CLOSE_CHANNEL);
 }
 
@@ -175,8 +181,8 @@ static void become_rescinded(struct host_offer_state *st, bool lost)
 
 	st->phase = OFFER_RESCINDED;
 	st->draining = st->modifying = false;
-	bus_client_answered(bus, &st->open_question);
-	bus_client_answered(bus, &st->modify_question);
+	bus_client_answered(&st->open_question);
+	bus_client_answered(&st->modify_question);
 	while (st->gpadls)
 		host_gpadl_forget(st, st->gpadls);
 	if (draining)
@@ -330,8 +336,11 @@ void host_offer_open_result(struct bus_client *bus, const void *message)
 				  "host.open.answer");
 		return;
 	}
-	bus_client_answered(bus, &st->open_question);
-	st->phase = status ? OFFER_CLOSED : OFFER_OPEN;
+	bus_client_answered(&st->open_question);
+	if (status)
+		become_closed(st);
+	else
+		st->phase = OFFER_OPEN;
 	if (st->draining)
 		host_offer_go_on(st);
 	else
@@ -355,7 +364,7 @@ void host_offer_modify_response(struct bus_client *bus, const void *message)
 		return;
 	}
 	st->modifying = false;
-	bus_client_answered(bus, &st->modify_question);
+	bus_client_answered(&st->modify_question);
 	if (!st->draining)
 		bus->config.user->modified(bus->config.user_opaque,
 					   &st->offer,

@@ -503,12 +503,15 @@ static void guest_resets(void)
 static void silence(void)
 {
 	for (unsigned int i = 0; i < 10000 &&
-	     (bus->deadline.armed || bus->retry.armed); i++) {
+	     (bus->answers.timer.armed || bus->letting_go.timer.armed ||
+	      bus->retry.armed); i++) {
 		full = false;
 		fire(&bus->retry);
-		fire(&bus->deadline);
+		fire(&bus->answers.timer);
+		fire(&bus->letting_go.timer);
 	}
-	fuzz_expect(!bus->deadline.armed && !bus->retry.armed, 0, 0);
+	fuzz_expect(!bus->answers.timer.armed && !bus->letting_go.timer.armed &&
+		    !bus->retry.armed, 0, 0);
 }
 
 /* ---- steps ---- */
@@ -570,7 +573,8 @@ static void step(struct fuzz_input *in)
 		host_says(message, take_words(in, message));
 		break;
 	case 8:
-		fire(&bus->deadline);
+		fire(what >> 4 & 1 ? &bus->letting_go.timer :
+				     &bus->answers.timer);
 		break;
 	case 9:
 		room_or_none();
@@ -686,8 +690,8 @@ static void end(void)
 	fuzz_expect(bus->phase == BUS_DISCONNECTED && !bus->offers &&
 		    !bus->nr_offers && !bus->nr_released, bus->phase,
 		    bus->nr_offers);
-	fuzz_expect(!bus->nr_gpadls && !bus->out && !bus->questions,
-		    bus->nr_gpadls, 0);
+	fuzz_expect(!bus->nr_gpadls && !bus->out && !bus->answers.first &&
+		    !bus->letting_go.first, bus->nr_gpadls, 0);
 	fuzz_expect(!memory.holds, memory.holds, 0);
 	fuzz_expect(server->state == DISCONNECTED && !server->nr_busy &&
 		    !server->nr_channels && !server->devices, server->state,

@@ -80,12 +80,61 @@ static void test_host_never_tears_down(void **state)
 	w->deaf = true;
 	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl),
 			 -ENOMSG);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	reactor_inline_advance(HOST_BUS_LET_GO_NS);
 	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_TORNDOWN, &torndown,
 				      sizeof(torndown)), 0);
 	expect_rescind(w->g, 1);
 	guest_channel_free(&ch);
 	host_world_hear(w);
+	host_world_end(w);
+}
+
+/* A host does not answer the TEARDOWN of what an open channel uses. */
+static void test_teardown_before_close(void **state)
+{
+	struct vmbus_gpadl_teardown teardown = { .channel = cpu_to_le32(1) };
+	struct vmbus_gpadl_torndown torndown;
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	teardown.gpadl = cpu_to_le32(ch.gpadl);
+	guest_post(w->g, VMBUS_GPADL_TEARDOWN, &teardown, sizeof(teardown));
+	reactor_inline_advance(1000 * HOST_BUS_DEADLINE_NS);
+	expect_nothing(w->g);
+	expect_echo(&ch, 1);
+	assert_int_equal(guest_close(&ch), 0);
+	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_TORNDOWN, &torndown,
+				      sizeof(torndown)), 0);
+	expect_nothing(w->g);
+	guest_channel_free(&ch);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	assert_int_equal(guest_shut(&ch), 0);
+	host_world_end(w);
+}
+
+/* A device of the host's may be long in closing: what it works on has to end.
+ * The guest is not answered before, and loses nothing. */
+static void test_host_closes_slowly(void **state)
+{
+	struct vmbus_header unload, complete;
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+	w->a.slow = true;
+	guest_post(w->g, VMBUS_UNLOAD, &unload, sizeof(unload));
+	reactor_inline_advance(HOST_BUS_LET_GO_NS - 1);
+	expect_nothing(w->g);
+	w->a.slow = false;
+	echo_let_go(&w->a);
+	assert_int_equal(guest_expect(w->g, VMBUS_UNLOAD_COMPLETE, &complete,
+				      sizeof(complete)), 0);
+	guest_channel_free(&ch);
+	host_world_connect(w, VMBUS_VERSION_COPPER, 0);
+	assert_int_equal(w->nr_offers, 2);
 	host_world_end(w);
 }
 
@@ -236,6 +285,8 @@ int main(void)
 		cmocka_unit_test(test_host_never_creates),
 		cmocka_unit_test(test_host_never_opens),
 		cmocka_unit_test(test_host_never_tears_down),
+		cmocka_unit_test(test_teardown_before_close),
+		cmocka_unit_test(test_host_closes_slowly),
 		cmocka_unit_test(test_host_has_no_room),
 		cmocka_unit_test(test_host_has_no_room_for_long),
 		cmocka_unit_test(test_no_host),

@@ -38,7 +38,10 @@ static void lose_by(unsigned int question)
 	}
 	if (question == 1)
 		assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	reactor_inline_advance((question == 1 ? HOST_BUS_LET_GO_NS :
+						HOST_BUS_DEADLINE_NS) - 1);
+	assert_int_equal(t.lost, 0);
+	reactor_inline_advance(1);
 	assert_int_equal(t.lost, 1);
 	t.next = t.nr_sent;
 	/* The bus lives, and its id is in use. */
@@ -86,7 +89,7 @@ static void test_drain_deadline(void **state)
 	connect_host();
 	say_created(7, create(1, 8), 0);
 	host_offer_drain(t.offer[0]);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	reactor_inline_advance(HOST_BUS_LET_GO_NS);
 	assert_int_equal(t.drained, 1);
 	assert_int_equal(t.lost, 1);
 }
@@ -110,6 +113,49 @@ static void test_teardown_crosses_rescind(void **state)
 	/* Once. */
 	say_torndown(1);
 	assert_int_equal(violation_count(), before + 1);
+}
+
+/* While the channel is open, and while it may be, a host need not let go. From
+ * then on, it has its time. */
+static void test_clock_of_a_teardown(void **state)
+{
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	say_created(7, create(2, 8), 0);
+	open_it(1);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	say_opened(7, 7, 0);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 2), 0);
+	reactor_inline_advance(HOST_BUS_LET_GO_NS);
+	assert_int_equal(t.lost, 0);
+	host_offer_close(t.offer[0]);
+	reactor_inline_advance(HOST_BUS_LET_GO_NS - 1);
+	assert_int_equal(t.lost, 0);
+	say_torndown(2);
+	assert_int_equal(t.torndown, 1);
+	reactor_inline_advance(1);
+	assert_int_equal(t.lost, 1);
+}
+
+/* An OPEN that failed is such an end, too. */
+static void test_clock_after_a_failed_open(void **state)
+{
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	open_it(1);
+	assert_int_equal(host_offer_gpadl_teardown(t.offer[0], 1), 0);
+	say_opened(7, 7, VMBUS_STATUS_UNSUCCESSFUL);
+	/* Questions that have less time do not wait for it. */
+	t.next = t.nr_sent;
+	create(2, 8);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS - 1);
+	say_created(7, 2, 0);
+	reactor_inline_advance(HOST_BUS_LET_GO_NS - HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.lost, 0);
+	reactor_inline_advance(1);
+	assert_int_equal(t.lost, 1);
 }
 
 /* ---- the connection is no more ---- */
@@ -220,6 +266,8 @@ int main(void)
 		TEST(test_modify_deadline),
 		TEST(test_drain_deadline),
 		TEST(test_teardown_crosses_rescind),
+		TEST(test_clock_of_a_teardown),
+		TEST(test_clock_after_a_failed_open),
 		TEST(test_unload_when_there_is_room),
 		TEST(test_contact_instead_of_unload),
 		TEST(test_leave_a_lost_host),

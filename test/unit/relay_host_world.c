@@ -303,7 +303,7 @@ void host_world_end(struct host_world *w)
 		reactor_inline_drain();
 		/* Whoever does not answer has had the time to. */
 		for (int i = 0; i < 4 && !w->stopped; i++)
-			reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+			reactor_inline_advance(HOST_BUS_LET_GO_NS);
 		assert_int_equal(w->stopped, 1);
 		host_relay_destroy(w->relay);
 	}
