@@ -47,6 +47,9 @@ struct host_offer_state {
 	bool lost;     /* rescinded by us: the host does not know */
 	bool released; /* lost, until the host rescinds it too */
 	bool draining, modifying;
+	/* Lost: what the host may still say that it did. */
+	bool late_open;
+	unsigned int late_gpadls;
 	struct host_gpadl *gpadls;
 	struct host_question open_question, modify_question;
 };
@@ -76,7 +79,7 @@ struct bus_client {
 	/* By id modulo the size. */
 	struct host_gpadl *gpadl[HOST_MAX_GPADLS];
 	unsigned int nr_gpadls;
-	unsigned int late_torndowns; /* asked for, and then forgotten */
+	unsigned int late_torndowns; /* asked for, and not waited for */
 
 	struct host_message *out, **out_last; /* oldest first */
 	uint64_t out_since; /* the oldest waits since then */
@@ -140,7 +143,5 @@ void host_gpadl_tear_down(struct host_offer_state *st,
 			  struct host_gpadl *gpadl);
 /* Its channel is closed: from now on they are waited for. */
 void host_gpadl_start_clocks(struct host_offer_state *st);
-/* Without waiting for the answer. */
-void host_gpadl_post_teardown(struct host_offer_state *st, uint32_t id);
 
 #endif

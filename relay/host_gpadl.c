@@ -13,7 +13,7 @@
  * buffers), and the host must know those. BODY and TORNDOWN name no channel, so
  * an id is one channel's at a time. A guest that starts again counts anew, when
  * all of its last start are torn down; of a host that does not answer in time
- * the channel is lost, and an answer that is later still could be taken for
+ * the channel is lost, and a TORNDOWN that is later still could be taken for
  * that of a new GPADL: such a host breaks its own rule, and reaches the guest's
  * memory anyway. HEADER and BODY messages of one GPADL follow each other without
  * another between them.
@@ -147,7 +147,7 @@ int host_offer_gpadl_create(struct host_offer *offer, uint32_t id,
 	return 0;
 }
 
-void host_gpadl_post_teardown(struct host_offer_state *st, uint32_t id)
+static void post_teardown(struct host_offer_state *st, uint32_t id)
 {
 	struct vmbus_gpadl_teardown message = {
 		.channel = cpu_to_le32(st->offer.id),
@@ -163,7 +163,7 @@ void host_gpadl_tear_down(struct host_offer_state *st, struct host_gpadl *gpadl)
 	gpadl->state = GPADL_TEARING;
 	if (st->phase == OFFER_CLOSED)
 		bus_client_ask_to_let_go(st->bus, &gpadl->question, st);
-	host_gpadl_post_teardown(st, gpadl->id);
+	post_teardown(st, gpadl->id);
 }
 
 void host_gpadl_start_clocks(struct host_offer_state *st)
@@ -203,6 +203,19 @@ static struct host_gpadl *gpadl_asked(struct bus_client *bus, le32 gpadl_id,
 	return NULL;
 }
 
+/* The channel is lost: nobody here knows the GPADL any more. */
+static void created_late(struct host_offer_state *st, uint32_t id,
+			 uint32_t status)
+{
+	if (!st->late_gpadls)
+		return;
+	st->late_gpadls--;
+	if (status)
+		return;
+	post_teardown(st, id);
+	st->bus->late_torndowns++;
+}
+
 void host_gpadl_created(struct bus_client *bus, const void *message)
 {
 	const struct vmbus_gpadl_created *created = message;
@@ -211,8 +224,12 @@ void host_gpadl_created(struct bus_client *bus, const void *message)
 		host_offer_find(bus, created->channel, VMBUS_GPADL_CREATED);
 	struct host_gpadl *gpadl;
 
-	if (!st || st->lost)
+	if (!st)
 		return;
+	if (st->lost) {
+		created_late(st, le32_to_cpu(created->gpadl), status);
+		return;
+	}
 	gpadl = gpadl_asked(bus, created->gpadl, GPADL_CREATING,
 			    VMBUS_GPADL_CREATED,
 			    offsetof(struct vmbus_gpadl_created, gpadl));

@@ -18,8 +18,10 @@
  *
  * When the host does not answer, the channel is lost: the user is told as if it
  * had been rescinded, and the host is asked to close it and to let go, but not
- * waited for. Such an offer is kept, released or not, until the host rescinds
- * it or the connection ends: its id is in use.
+ * waited for. What it has not opened or created by then it cannot close or tear
+ * down: that is undone when it says, late, that it did it. Such an offer is
+ * kept, released or not, until the host rescinds it or the connection ends: its
+ * id is in use.
  *
  * Threads: the bus's reactor. Failure answers: see host_bus.c. An offer too
  * many, without memory or a second time is refused and stays unused; the
@@ -194,11 +196,14 @@ void host_offer_lose(struct host_offer_state *st)
 {
 	log_err("channel %u: the host does not answer; it is lost",
 		st->offer.id);
-	if (st->phase == OFFER_OPEN || st->phase == OFFER_OPENING)
+	if (st->phase == OFFER_OPEN)
 		post_channel(st, VMBUS_CLOSE_CHANNEL);
+	st->late_open = st->phase == OFFER_OPENING;
 	for (struct host_gpadl *gpadl = st->gpadls; gpadl; gpadl = gpadl->next)
-		if (gpadl->state != GPADL_TEARING)
-			host_gpadl_post_teardown(st, gpadl->id);
+		if (gpadl->state == GPADL_CREATED)
+			host_gpadl_tear_down(st, gpadl);
+		else if (gpadl->state == GPADL_CREATING)
+			st->late_gpadls++;
 	st->lost = true;
 	become_rescinded(st, true);
 }
@@ -327,8 +332,14 @@ void host_offer_open_result(struct bus_client *bus, const void *message)
 	struct host_offer_state *st =
 		host_offer_find(bus, result->channel, VMBUS_OPEN_RESULT);
 
-	if (!st || st->lost)
+	if (!st)
 		return;
+	if (st->lost) {
+		if (st->late_open && !status)
+			post_channel(st, VMBUS_CLOSE_CHANNEL);
+		st->late_open = false;
+		return;
+	}
 	if (st->phase != OFFER_OPENING || le32_to_cpu(result->open_id) != id) {
 		bus_client_refuse(bus, id, VMBUS_OPEN_RESULT,
 				  offsetof(struct vmbus_open_result, open_id),

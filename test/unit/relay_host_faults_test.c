@@ -44,6 +44,7 @@ static void test_host_never_creates(void **state)
 	assert_int_equal(guest_release(w->g, 1), 0);
 	guest_channel_free(&ch);
 	host_world_hear(w);
+	host_world_expect_idle(w);
 	assert_int_equal(guest_open(w->g, &w->offer[1], 4, 1, &ch), 0);
 	expect_echo(&ch, 1);
 	assert_int_equal(guest_shut(&ch), 0);
@@ -64,8 +65,10 @@ static void test_host_never_opens(void **state)
 	expect_rescind(w->g, 1);
 	expect_nothing(w->g);
 	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl), 0);
-	guest_channel_free(&ch);
 	host_world_hear(w);
+	assert_int_equal(w->a.opened, 1);
+	guest_channel_free(&ch);
+	host_world_expect_idle(w);
 	host_world_end(w);
 }
 

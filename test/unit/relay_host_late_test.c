@@ -19,6 +19,53 @@
 #include "test/unit/reactor_inline.h"
 #include "test/unit/host_bus_script.h"
 
+/* Success that comes late is undone, once. What was not asked for, or was
+ * answered, is nothing. */
+static void say_late(unsigned int question, uint32_t id)
+{
+	struct vmbus_gpadl_teardown *teardown;
+	uint64_t before;
+
+	for (int i = 0; i < 2; i++) {
+		say_opened(7, 7, 0);
+		if (question == 2 && !i)
+			expect(VMBUS_CLOSE_CHANNEL,
+			       sizeof(struct vmbus_channel_message));
+		expect_silence();
+		say_created(7, id, 0);
+		if (question == 0 && !i) {
+			teardown = expect(VMBUS_GPADL_TEARDOWN,
+					  sizeof(*teardown));
+			assert_int_equal(le32_to_cpu(teardown->channel), 7);
+			assert_int_equal(le32_to_cpu(teardown->gpadl), id);
+		}
+		expect_silence();
+	}
+	/* It was told to tear down, now or by then. */
+	before = violation_count();
+	say_torndown(id);
+	assert_int_equal(violation_count(), before);
+	say_torndown(id);
+	assert_int_equal(violation_count(), before + 1);
+}
+
+/* A failure that comes late leaves nothing to undo. */
+static void test_late_failures(void **state)
+{
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	open_it(1);
+	t.next = t.nr_sent;
+	create(2, 8);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.lost, 1);
+	t.next = t.nr_sent;
+	say_opened(7, 7, VMBUS_STATUS_UNSUCCESSFUL);
+	say_created(7, 2, VMBUS_STATUS_UNSUCCESSFUL);
+	expect_silence();
+}
+
 /* The host does not answer: one question after the other. */
 static void lose_by(unsigned int question)
 {
@@ -49,9 +96,7 @@ static void lose_by(unsigned int question)
 	assert_int_equal(t.nr_offers, 1);
 	say_offer(8, 2);
 	assert_int_equal(t.nr_offers, 2);
-	say_opened(7, 7, 0);
-	say_created(7, id, 0);
-	expect_silence();
+	say_late(question, id);
 	say_channel(VMBUS_RESCIND_CHANNEL, 7);
 	assert_int_equal(t.rescinded, 1);
 	expect(VMBUS_REL_ID_RELEASED, sizeof(struct vmbus_channel_message));
@@ -260,6 +305,7 @@ static void test_unload_after_half_a_connect(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_late_failures),
 		TEST(test_created_deadline),
 		TEST(test_torndown_deadline),
 		TEST(test_open_deadline),
