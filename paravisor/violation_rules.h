@@ -196,6 +196,7 @@ static const struct violation_rule violation_rules[] = {
 	  "ring GPADL complete, of this channel and unused" },
 	{ "vmbus.open.relayed", "reserved channel not relayed" },
 	{ "vmbus.open.twice", "channel not open yet" },
+	{ "vmbus.release.gpadls", "channel of the host has no GPADL" },
 	{ "vmbus.release.open", "channel closed or rescinded" },
 	{ "vmbus.reserved.target", "VP and SINT exist" },
 	{ "vmbus.resume.not-paused", "connection is paused" },

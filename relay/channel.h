@@ -66,10 +66,12 @@ struct vmbus_relay_open {
  * nobody waits for any more is ignored.
  */
 struct vmbus_relay_ops {
-	/* `words` are good until it returns: vmbus_relay_gpadl_created(). */
-	void (*gpadl_create)(struct vmbus_device *dev, uint32_t gpadl,
-			     uint16_t range_count, const uint64_t *words,
-			     uint16_t nr_words);
+	/* `words` are good until it returns. 0: vmbus_relay_gpadl_created();
+	 * -errno: it cannot be asked; -EEXIST: the other side knows such an id,
+	 * of another channel. */
+	int (*gpadl_create)(struct vmbus_device *dev, uint32_t gpadl,
+			    uint16_t range_count, const uint64_t *words,
+			    uint16_t nr_words);
 	/* vmbus_relay_gpadl_torndown() */
 	void (*gpadl_teardown)(struct vmbus_device *dev, uint32_t gpadl);
 	/* vmbus_relay_opened() */

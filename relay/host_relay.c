@@ -84,14 +84,12 @@ static struct relayed *relayed_of(struct vmbus_device *dev)
 
 /* ---- the guest's words, to the host ---- */
 
-static void gpadl_create(struct vmbus_device *dev, uint32_t gpadl,
-			 uint16_t range_count, const uint64_t *words,
-			 uint16_t nr_words)
+static int gpadl_create(struct vmbus_device *dev, uint32_t gpadl,
+			uint16_t range_count, const uint64_t *words,
+			uint16_t nr_words)
 {
-	if (host_offer_gpadl_create(relayed_of(dev)->offer, gpadl, range_count,
-				    words, nr_words))
-		vmbus_relay_gpadl_created(dev, gpadl,
-					  VMBUS_STATUS_UNSUCCESSFUL);
+	return host_offer_gpadl_create(relayed_of(dev)->offer, gpadl,
+				       range_count, words, nr_words);
 }
 
 static void gpadl_teardown(struct vmbus_device *dev, uint32_t gpadl)

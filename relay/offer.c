@@ -408,6 +408,11 @@ void handle_rel_id_released(struct vmbus_server *server, const void *message,
 		for (dev = server->devices; dev; dev = dev->next)
 			if (guid_equal(&st->instance, &dev->instance))
 				offer_late(dev);
+	} else if (st->state == CHANNEL_CLOSED && channel_is_relayed(st) &&
+		   relayed_has_gpadls(st)) {
+		server_refuse(server, id, VMBUS_REL_ID_RELEASED,
+			      offsetof(struct vmbus_channel_message, channel),
+			      id, "vmbus.release.gpadls");
 	} else if (st->state == CHANNEL_CLOSED) {
 		id_free(st);
 	} else {

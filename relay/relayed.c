@@ -23,7 +23,8 @@
  * CLOSE has no answer in the protocol, and none is waited for: a TEARDOWN that
  * follows is answered when the other side let go, and an OPEN that follows
  * opens again there. A disconnect does wait: until the other side has let go
- * of every GPADL, the guest must not use its memory for something else.
+ * of every GPADL, the guest must not use its memory for something else. So a
+ * channel with GPADLs there is not the client's to release.
  *
  * While open, the connection id that the client signals stands in the table of
  * signals without a reactor: nobody else gets it, and a signal that does reach
@@ -33,6 +34,8 @@
  * answer takes is the relaying side's to bound, which then revokes the device:
  * GPADLs that wait are refused, teardowns answered, an OPEN gets no result.
  */
+#include <errno.h>
+
 #include <pv/log.h>
 
 #include "vmbus_state.h"
@@ -40,10 +43,18 @@
 void relayed_gpadl_create(struct vmbus_channel_state *st, struct gpadl *gpadl)
 {
 	struct vmbus_device *dev = st->ch.device;
+	uint32_t id = gpadl->id;
+	int err;
 
 	gpadl->asked = true;
-	dev->relay->gpadl_create(dev, gpadl->id, gpadl->range_count,
-				 gpadl->word, gpadl->nr_words);
+	err = dev->relay->gpadl_create(dev, id, gpadl->range_count,
+				       gpadl->word, gpadl->nr_words);
+	if (err == -EEXIST)
+		server_refuse(st->server, st->ch.id, VMBUS_GPADL_HEADER,
+			      offsetof(struct vmbus_gpadl_header, gpadl), id,
+			      "vmbus.gpadl.id-in-use");
+	if (err)
+		vmbus_relay_gpadl_created(dev, id, VMBUS_STATUS_UNSUCCESSFUL);
 }
 
 void relayed_gpadl_teardown(struct vmbus_channel_state *st,
@@ -196,13 +207,13 @@ void vmbus_relay_modified(struct vmbus_device *dev, uint32_t status)
 
 /* ---- the end ---- */
 
-static bool anything_there(const struct vmbus_channel_state *st)
+bool relayed_has_gpadls(const struct vmbus_channel_state *st)
 {
 	const struct gpadl *gpadl = st->gpadls.first;
 
 	while (gpadl && !gpadl->complete && !gpadl->asked)
 		gpadl = gpadl->next;
-	return gpadl || channel_is_busy(st);
+	return gpadl;
 }
 
 /* Nobody will answer what the client waits for. In a disconnect it hears
@@ -237,7 +248,7 @@ void relayed_stop(struct vmbus_channel_state *st)
 	struct vmbus_device *dev = st->ch.device;
 
 	if (st->state == CHANNEL_CLOSING || st->state == CHANNEL_RESCINDED ||
-	    !anything_there(st))
+	    (!relayed_has_gpadls(st) && !channel_is_busy(st)))
 		return;
 	if (!channel_is_busy(st)) {
 		st->server->nr_busy++;

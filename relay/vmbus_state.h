@@ -291,6 +291,8 @@ static inline bool channel_is_relayed(const struct vmbus_channel_state *st)
 
 void relayed_gpadl_create(struct vmbus_channel_state *st,
 			  struct gpadl *gpadl);
+/* The other side was told of one, and has not let go. */
+bool relayed_has_gpadls(const struct vmbus_channel_state *st);
 void relayed_gpadl_teardown(struct vmbus_channel_state *st,
 			    struct gpadl *gpadl);
 void relayed_open(struct vmbus_channel_state *st,

@@ -11,8 +11,9 @@
  *
  * It must hold that what the host hears is a message of a client and complete;
  * that the guest hears no more answers than it asked questions, and of no two
- * offers of one instance of an interface; that every refusal is recorded, and
- * nonsense is refused; that when the host stays silent the guest is reset all
+ * offers of one instance of an interface; that a guest whose connection ended has
+ * no GPADL at the host; that every refusal is recorded, and nonsense
+ * is refused; that when the host stays silent the guest is reset all
  * the same, and the relay stops; and that nothing is left: no hold, GPADL,
  * offer, message or timer.
  *
@@ -117,7 +118,8 @@ static int to_guest(void *opaque, uint32_t vp, uint8_t sint,
 		break;
 	case VMBUS_VERSION_RESPONSE:
 	case VMBUS_UNLOAD_COMPLETE:
-		/* What it knew, it knows no more. */
+		/* What it knew, it knows no more; its memory is its own. */
+		fuzz_expect(!bus->nr_gpadls, bus->nr_gpadls, 0);
 		forget_seen();
 		break;
 	case VMBUS_RESCIND_CHANNEL:
@@ -497,6 +499,7 @@ static void guest_resets(void)
 	if (resets == before)
 		silence();
 	fuzz_expect(resets == before + 1, resets, before);
+	fuzz_expect(!bus->nr_gpadls, bus->nr_gpadls, 0);
 }
 
 /* The host says no more, and everything is over. */

@@ -296,6 +296,9 @@ def host_bus():
             yield "%s%d" % (name, i), (
                 up + part + end + yes * 3 + say(11, 1, 1) + say(13, 1) +
                 offer(1) + offer(3) + connect() + use)
+    released = up + gpadl(1, 1, 0x80) + say(13, 1)
+    yield "released", released + say(16) + connect() + use
+    yield "released_reset", released + reset + connect() + use
     yield "anew", up + use + rescind(1) + offer(3) + say(13, 1) + use
     yield "sub", up + use + offer(3, 0, 1) + gpadl(3, 2) + yes + rescind(1)
     yield "sub_late", (up + use + offer(3, 0, 1) + gpadl(3, 2) + yes +

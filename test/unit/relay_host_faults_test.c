@@ -2,7 +2,8 @@
 /* SOURCES: relay/host_relay.c relay/host_bus.c relay/host_bus_post.c relay/host_offer.c relay/host_gpadl.c relay/server.c relay/connection.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/gpadl_messages.c relay/gpadl.c relay/ring.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/unit/reactor_inline.c test/unit/relay_world.c test/unit/relay_host_world.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c */
 /*
  * What a host may do to the relay and to the guest behind it: say nothing, have
- * no room, be old, offer twice or too early.
+ * no room, be old, offer twice or too early. And what a guest may do that would
+ * leave the host with its memory.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -282,6 +283,63 @@ static void test_offered_anew_too_early(void **state)
 	host_world_end(w);
 }
 
+/* ---- the guest's mistakes ---- */
+
+/* It releases a channel that is not rescinded, with a GPADL at the host. */
+static void test_release_with_gpadl(void **state)
+{
+	struct guest_channel ch;
+	uint64_t before;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_ring_create(w->g, &w->offer[0], 4, &ch), 0);
+	before = violation_count();
+	assert_int_equal(guest_release(w->g, 1), 0);
+	expect_violation(before, "vmbus.release.gpadls");
+	assert_int_equal(guest_unload(w->g), 0);
+	guest_channel_free(&ch);
+	host_world_expect_idle(w);
+	/* The next kernel counts from there on again. */
+	w->g->next_gpadl = 0xe1e10;
+	host_world_connect(w, VMBUS_VERSION_COPPER, 0);
+	assert_int_equal(w->nr_offers, 2);
+	assert_int_equal(guest_open(w->g, &w->offer[1], 4, 1, &ch), 0);
+	expect_echo(&ch, 1);
+	assert_int_equal(guest_shut(&ch), 0);
+	/* With nothing there, it may: nobody keeps it from that. */
+	before = violation_count();
+	assert_int_equal(guest_release(w->g, 1), 0);
+	assert_int_equal(violation_count(), before);
+	assert_null(w->g->server->by_id[1]);
+	host_world_end(w);
+}
+
+/* One id for two relayed channels: BODY and TORNDOWN could be either's. */
+static void test_gpadl_id_twice(void **state)
+{
+	struct guest_channel ch[2];
+	uint32_t gpadl;
+	uint64_t before;
+
+	(void)state;
+	begin(0);
+	assert_int_equal(guest_ring_create(w->g, &w->offer[0], 4, &ch[0]), 0);
+	w->g->next_gpadl = ch[0].gpadl;
+	before = violation_count();
+	assert_int_equal(guest_gpadl_create(w->g, 2, ch[0].pfn, 4, &gpadl),
+			 -EPROTO);
+	assert_int_equal(gpadl, ch[0].gpadl);
+	expect_violation(before, "vmbus.gpadl.id-in-use");
+	assert_int_equal(guest_gpadl_teardown(w->g, 1, ch[0].gpadl), 0);
+	assert_int_equal(guest_ring_create(w->g, &w->offer[1], 4, &ch[1]), 0);
+	assert_int_equal(guest_gpadl_teardown(w->g, 2, ch[1].gpadl), 0);
+	guest_channel_free(&ch[0]);
+	guest_channel_free(&ch[1]);
+	host_world_expect_idle(w);
+	host_world_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +354,8 @@ int main(void)
 		cmocka_unit_test(test_old_host),
 		cmocka_unit_test(test_offered_twice),
 		cmocka_unit_test(test_offered_anew_too_early),
+		cmocka_unit_test(test_release_with_gpadl),
+		cmocka_unit_test(test_gpadl_id_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
