@@ -77,7 +77,7 @@ struct vmbus_relay_ops {
 	/* vmbus_relay_opened() */
 	void (*open)(struct vmbus_device *dev,
 		     const struct vmbus_relay_open *open);
-	/* Has no answer. */
+	/* Has no answer, and a modify() before it has none, either. */
 	void (*close)(struct vmbus_device *dev);
 	/* vmbus_relay_modified() */
 	void (*modify)(struct vmbus_device *dev, uint32_t vp);

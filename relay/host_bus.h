@@ -127,6 +127,7 @@ struct host_open {
 /* 0, answered by opened(); -ENODEV; -EBUSY: not closed; -ENOENT: no such
  * GPADL. The host must have agreed to signal parameters. */
 int host_offer_open(struct host_offer *offer, const struct host_open *open);
+/* A modify that is under way gets no answer. */
 void host_offer_close(struct host_offer *offer);
 /* 0, answered by modified(); -ENODEV; -EBUSY: not open, or being modified. */
 int host_offer_modify(struct host_offer *offer, uint32_t vp);

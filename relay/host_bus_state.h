@@ -47,6 +47,7 @@ struct host_offer_state {
 	bool lost;     /* rescinded by us: the host does not know */
 	bool released; /* lost, until the host rescinds it too */
 	bool draining, modifying;
+	bool late_modify; /* closed before the response, which may come */
 	/* Lost: what the host may still say that it did. */
 	bool late_open;
 	unsigned int late_gpadls;

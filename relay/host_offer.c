@@ -13,6 +13,9 @@
  *	   ^                                        |
  *	   '------------- close: CLOSE -------------'
  *
+ * A MODIFY that is not answered when the channel is closed is over: the host may
+ * forget it, or answer until it is opened again.
+ *
  * Drain closes what is open and tears down what was created, in this order, and
  * waits for what is under way before it undoes it.
  *
@@ -108,6 +111,10 @@ void host_offer_close(struct host_offer *offer)
 	if (st->phase != OFFER_OPEN)
 		return;
 	become_closed(st);
+	if (st->modifying)
+		st->late_modify = true;
+	st->modifying = false;
+	bus_client_answered(&st->modify_question);
 	post_channel(st, VMBUS_CLOSE_CHANNEL);
 }
 
@@ -352,6 +359,7 @@ void host_offer_open_result(struct bus_client *bus, const void *message)
 		become_closed(st);
 	else
 		st->phase = OFFER_OPEN;
+	st->late_modify = false;
 	if (st->draining)
 		host_offer_go_on(st);
 	else
@@ -368,6 +376,10 @@ void host_offer_modify_response(struct bus_client *bus, const void *message)
 
 	if (!st || st->lost)
 		return;
+	if (!st->modifying && st->late_modify) {
+		st->late_modify = false;
+		return;
+	}
 	if (!st->modifying) {
 		bus_client_refuse(bus, st->offer.id,
 				  VMBUS_MODIFY_CHANNEL_RESPONSE, CHANNEL_AT,
@@ -376,8 +388,6 @@ void host_offer_modify_response(struct bus_client *bus, const void *message)
 	}
 	st->modifying = false;
 	bus_client_answered(&st->modify_question);
-	if (!st->draining)
-		bus->config.user->modified(bus->config.user_opaque,
-					   &st->offer,
-					   le32_to_cpu(response->status));
+	bus->config.user->modified(bus->config.user_opaque, &st->offer,
+				   le32_to_cpu(response->status));
 }

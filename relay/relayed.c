@@ -20,11 +20,12 @@
  * looked for on two buses, and pages that are not guest RAM are refused before
  * anyone else is told of them: the other side may reach more than the guest.
  *
- * CLOSE has no answer in the protocol, and none is waited for: a TEARDOWN that
- * follows is answered when the other side let go, and an OPEN that follows
- * opens again there. A disconnect does wait: until the other side has let go
- * of every GPADL, the guest must not use its memory for something else. So a
- * channel with GPADLs there is not the client's to release.
+ * CLOSE has no answer in the protocol, and none is waited for; it ends a MODIFY,
+ * which the other side may forget then. A TEARDOWN that follows is answered when
+ * the other side let go, and an OPEN that follows opens again there. A
+ * disconnect does wait: until the other side has let go of every GPADL, the
+ * guest must not use its memory for something else. So a channel with GPADLs
+ * there is not the client's to release.
  *
  * While open, the connection id that the client signals stands in the table of
  * signals without a reactor: nobody else gets it, and a signal that does reach
@@ -112,6 +113,14 @@ void vmbus_relay_gpadl_torndown(struct vmbus_device *dev, uint32_t id)
 
 /* ---- open and closed ---- */
 
+static void refuse_modify(struct vmbus_channel_state *st)
+{
+	if (st->modifying)
+		channel_send_modify_response(st->server, st->ch.id,
+					     VMBUS_STATUS_UNSUCCESSFUL);
+	st->modifying = false;
+}
+
 static bool check_gpadl(const struct vmbus_channel_state *st,
 			const struct open_request *request,
 			struct refusal *refusal)
@@ -181,6 +190,7 @@ void relayed_close(struct vmbus_channel_state *st)
 	struct vmbus_device *dev = st->ch.device;
 
 	become_closed(st);
+	refuse_modify(st);
 	dev->relay->close(dev);
 }
 
@@ -237,10 +247,7 @@ static void answer_waiting(struct vmbus_channel_state *st)
 		if (teardown)
 			gpadl_send_torndown(server, id);
 	}
-	if (st->modifying)
-		channel_send_modify_response(server, st->ch.id,
-					     VMBUS_STATUS_UNSUCCESSFUL);
-	st->modifying = false;
+	refuse_modify(st);
 }
 
 void relayed_stop(struct vmbus_channel_state *st)

@@ -296,6 +296,8 @@ def host_bus():
             yield "%s%d" % (name, i), (
                 up + part + end + yes * 3 + say(11, 1, 1) + say(13, 1) +
                 offer(1) + offer(3) + connect() + use)
+    yield "modify_closed", (up + use + say(22, 1, 1) + say(7, 1) + late +
+                            gpadl(1, 2) + yes + say(22, 1, 0) + yes * 4)
     released = up + gpadl(1, 1, 0x80) + say(13, 1)
     yield "released", released + say(16) + connect() + use
     yield "released_reset", released + reset + connect() + use

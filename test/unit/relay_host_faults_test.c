@@ -93,6 +93,41 @@ static void test_host_never_tears_down(void **state)
 	host_world_end(w);
 }
 
+/* A host that is told to close forgets a MODIFY: the guest is answered, and the
+ * next one does not find it under way. */
+static void test_close_before_modify_is_answered(void **state)
+{
+	struct vmbus_modify_channel modify = { .channel = cpu_to_le32(1),
+					       .vp = cpu_to_le32(2) };
+	struct vmbus_modify_channel_response response;
+	struct guest_channel ch;
+
+	(void)state;
+	begin(0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(guest_open(w->g, &w->offer[0], 4, 1, &ch), 0);
+		w->deaf = true;
+		guest_post(w->g, VMBUS_MODIFY_CHANNEL, &modify, sizeof(modify));
+		expect_nothing(w->g);
+		w->nr_unheard = 0;
+		w->deaf = false;
+		assert_int_equal(guest_close(&ch), 0);
+		assert_int_equal(guest_expect(w->g,
+					      VMBUS_MODIFY_CHANNEL_RESPONSE,
+					      &response, sizeof(response)), 0);
+		assert_int_equal(le32_to_cpu(response.status),
+				 VMBUS_STATUS_UNSUCCESSFUL);
+		assert_int_equal(guest_gpadl_teardown(w->g, 1, ch.gpadl), 0);
+		guest_channel_free(&ch);
+		assert_int_equal(guest_unload(w->g), 0);
+		host_world_connect(w, VMBUS_VERSION_COPPER, 0);
+		assert_int_equal(w->nr_offers, 2);
+	}
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	expect_nothing(w->g);
+	host_world_end(w);
+}
+
 /* A host does not answer the TEARDOWN of what an open channel uses. */
 static void test_teardown_before_close(void **state)
 {
@@ -346,6 +381,7 @@ int main(void)
 		cmocka_unit_test(test_host_never_creates),
 		cmocka_unit_test(test_host_never_opens),
 		cmocka_unit_test(test_host_never_tears_down),
+		cmocka_unit_test(test_close_before_modify_is_answered),
 		cmocka_unit_test(test_teardown_before_close),
 		cmocka_unit_test(test_host_closes_slowly),
 		cmocka_unit_test(test_host_has_no_room),

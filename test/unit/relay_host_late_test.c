@@ -203,6 +203,73 @@ static void test_clock_after_a_failed_open(void **state)
 	assert_int_equal(t.lost, 1);
 }
 
+/* ---- MODIFY ---- */
+
+static void say_modified(void)
+{
+	struct vmbus_modify_channel_response response = {
+		.channel = cpu_to_le32(7),
+	};
+
+	say(VMBUS_MODIFY_CHANNEL_RESPONSE, &response, sizeof(response));
+}
+
+static void open_and_modify(void)
+{
+	open_it(1);
+	say_opened(7, 7, 0);
+	assert_int_equal(host_offer_modify(t.offer[0], 1), 0);
+}
+
+/* A host that is told to close need not answer what it was told before, and
+ * may. */
+static void test_close_ends_a_modify(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	open_and_modify();
+	host_offer_close(t.offer[0]);
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.lost, 0);
+	before = violation_count();
+	say_modified();
+	assert_int_equal(violation_count(), before);
+	assert_int_equal(t.modified, 0);
+	say_modified(); /* once */
+	assert_int_equal(violation_count(), before + 1);
+	/* The next one is as good as the first; late is before OPEN_RESULT. */
+	open_and_modify();
+	host_offer_close(t.offer[0]);
+	open_and_modify();
+	say_modified();
+	assert_int_equal(t.modified, 1);
+	say_modified();
+	assert_int_equal(violation_count(), before + 2);
+	assert_int_equal(host_offer_modify(t.offer[0], 1), 0);
+}
+
+static void test_drain_ends_a_modify(void **state)
+{
+	(void)state;
+	connect_host();
+	say_created(7, create(1, 8), 0);
+	open_and_modify();
+	host_offer_drain(t.offer[0]);
+	say_torndown(1);
+	assert_int_equal(t.drained, 1);
+	t.next = t.nr_sent;
+	/* The next guest's. */
+	say_created(7, create(1, 8), 0);
+	open_and_modify();
+	say_modified();
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.modified, 1);
+	assert_int_equal(t.lost, 0);
+}
+
 /* ---- the connection is no more ---- */
 
 /* The host has no room for as long as it takes. */
@@ -312,6 +379,8 @@ int main(void)
 		TEST(test_modify_deadline),
 		TEST(test_drain_deadline),
 		TEST(test_teardown_crosses_rescind),
+		TEST(test_close_ends_a_modify),
+		TEST(test_drain_ends_a_modify),
 		TEST(test_clock_of_a_teardown),
 		TEST(test_clock_after_a_failed_open),
 		TEST(test_unload_when_there_is_room),
