@@ -35,6 +35,7 @@ static const struct violation_rule violation_rules[] = {
 	{ "host.offer.id-in-use", "channel id not in use" },
 	{ "host.offer.twice", "instance offered once" },
 	{ "host.open.answer", "result of an OPEN" },
+	{ "host.tl.answer", "result of a request for a socket" },
 	{ "hypercall.alignment", "input is aligned and in one page" },
 	{ "hypercall.code", "call is PostMessage or SignalEvent" },
 	{ "hypercall.connection", "connection of this partition" },

@@ -126,6 +126,7 @@ void bus_client_end(struct bus_client *bus, int err)
 	host_offer_lose_all(bus);
 	bus->features = bus->version = 0;
 	bus->late_torndowns = 0;
+	bus->tl_asked = 0;
 	/* A user that connects again has the host forget, too. */
 	if (err && IN(phase) & HAS_OFFERS && bus->phase == BUS_DISCONNECTED) {
 		set_phase(bus, BUS_LEAVING);
@@ -264,19 +265,30 @@ void bus_client_tl_connect(struct bus_client *bus, const struct guid *endpoint,
 		.service = *service,
 	} };
 
-	if (bus->phase == BUS_CONNECTED)
-		bus_client_post(bus, VMBUS_TL_CONNECT_REQUEST, &message,
-				sizeof(message));
-	else
+	if (bus->phase != BUS_CONNECTED) {
 		bus->config.user->tl_result(bus->config.user_opaque, endpoint,
 					    service,
 					    VMBUS_STATUS_CONNECTION_REFUSED);
+		return;
+	}
+	bus->tl_asked++;
+	bus_client_post(bus, VMBUS_TL_CONNECT_REQUEST, &message,
+			sizeof(message));
 }
 
 static void tl_result_came(struct bus_client *bus, const void *message)
 {
 	const struct vmbus_tl_connect_result *result = message;
 
+	if (!bus->tl_asked) {
+		bus_client_refuse(bus, 0, VMBUS_TL_CONNECT_RESULT,
+				  offsetof(struct vmbus_tl_connect_result,
+					   status),
+				  le32_to_cpu(result->status),
+				  "host.tl.answer");
+		return;
+	}
+	bus->tl_asked--;
 	bus->config.user->tl_result(bus->config.user_opaque, &result->endpoint,
 				    &result->service,
 				    le32_to_cpu(result->status));

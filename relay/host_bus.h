@@ -102,6 +102,7 @@ void bus_client_message(struct bus_client *bus, const void *payload,
 
 /* What the host agreed on: VMBUS_FEATURE_*. */
 uint32_t bus_client_features(const struct bus_client *bus);
+/* Answered by tl_result(), or by an offer. */
 void bus_client_tl_connect(struct bus_client *bus, const struct guid *endpoint,
 			   const struct guid *service);
 void bus_client_inspect(struct bus_client *bus, struct inspect *out);

@@ -80,6 +80,9 @@ struct bus_client {
 	/* By id modulo the size. */
 	struct host_gpadl *gpadl[HOST_MAX_GPADLS];
 	unsigned int nr_gpadls;
+	/* Requests for a socket without a result: those that the host answers
+	 * with an offer have none, so this bounds the results, no more. */
+	uint64_t tl_asked;
 	unsigned int late_torndowns; /* asked for, and not waited for */
 
 	struct host_message *out, **out_last; /* oldest first */

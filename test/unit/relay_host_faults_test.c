@@ -318,6 +318,33 @@ static void test_offered_anew_too_early(void **state)
 	host_world_end(w);
 }
 
+/* A result that nobody asked for would be a message to the guest each time. */
+static void test_socket_results(void **state)
+{
+	struct vmbus_tl_connect_request_silo request = { 0 };
+	struct vmbus_tl_connect_result result = { 0 };
+	uint64_t before;
+
+	(void)state;
+	begin(0);
+	before = violation_count();
+	host_world_say(w, VMBUS_TL_CONNECT_RESULT, &result, sizeof(result));
+	expect_violation(before, "host.tl.answer");
+	expect_nothing(w->g);
+	/* No more of them than requests. */
+	for (int i = 0; i < 2; i++)
+		guest_post(w->g, VMBUS_TL_CONNECT_REQUEST, &request,
+			   sizeof(request));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(guest_expect(w->g, VMBUS_TL_CONNECT_RESULT,
+					      &result, sizeof(result)), 0);
+	before = violation_count();
+	host_world_say(w, VMBUS_TL_CONNECT_RESULT, &result, sizeof(result));
+	expect_violation(before, "host.tl.answer");
+	expect_nothing(w->g);
+	host_world_end(w);
+}
+
 /* ---- the guest's mistakes ---- */
 
 /* It releases a channel that is not rescinded, with a GPADL at the host. */
@@ -390,6 +417,7 @@ int main(void)
 		cmocka_unit_test(test_old_host),
 		cmocka_unit_test(test_offered_twice),
 		cmocka_unit_test(test_offered_anew_too_early),
+		cmocka_unit_test(test_socket_results),
 		cmocka_unit_test(test_release_with_gpadl),
 		cmocka_unit_test(test_gpadl_id_twice),
 	};
