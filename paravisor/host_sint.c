@@ -102,5 +102,17 @@ void host_sint_close(struct host_sint *hs)
 int host_sint_post(struct host_sint *hs, uint32_t connection,
 		   const void *payload, size_t size)
 {
-	return mshv_sint_post(hs->fd, connection, VMBUS_TYPE, payload, size);
+	int ret = mshv_sint_post(hs->fd, connection, VMBUS_TYPE, payload,
+				 size);
+
+	if (ret == HV_STATUS_INSUFFICIENT_BUFFERS ||
+	    ret == HV_STATUS_INSUFFICIENT_MEMORY)
+		return -EAGAIN;
+	if (ret == HV_STATUS_INVALID_CONNECTION_ID)
+		return -ENXIO;
+	if (ret <= 0)
+		return ret;
+	log_warn_limited("message to connection %#x: hypervisor status %#x",
+			 connection, (unsigned int)ret);
+	return -EIO;
 }

@@ -32,7 +32,8 @@ int host_sint_listen(struct host_sint *hs,
 		     void *opaque);
 void host_sint_close(struct host_sint *hs);
 
-/* Of type 1. 0; -EAGAIN: the host has no room now; other: never. */
+/* Of type 1. 0; -EAGAIN: the host has no room, or no memory, now; -ENXIO: there
+ * is no such connection, perhaps not yet; other: never. */
 int host_sint_post(struct host_sint *hs, uint32_t connection,
 		   const void *payload, size_t size);
 

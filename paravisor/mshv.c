@@ -255,14 +255,7 @@ int mshv_sint_post(int fd, uint32_t connection, uint32_t type,
 	/* What the hypervisor refuses comes back as its positive status. */
 	int status = ioctl(fd, MSHV_SINT_POST_MESSAGE, &post);
 
-	if (status < 0)
-		return -errno;
-	if (status == HV_STATUS_INSUFFICIENT_BUFFERS)
-		return -EAGAIN;
-	if (status)
-		log_warn_limited("message to connection %#x: hypervisor status"
-				 " %#x", connection, status);
-	return status ? -EIO : 0;
+	return status < 0 ? -errno : status;
 }
 
 /* ---- a VP ---- */

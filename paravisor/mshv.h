@@ -78,7 +78,7 @@ int mshv_set_own_register(struct mshv *m, uint32_t name, uint64_t value);
 int mshv_sint_open(void);
 /* 0; -EAGAIN: there is none; -EPIPE: none will come; -errno. */
 int mshv_sint_read(int fd, struct hv_message *message);
-/* 0; -EAGAIN: no room at the host; -EIO: refused, logged; -errno. */
+/* 0; above it: the hypervisor's status (enum hv_status); -errno. */
 int mshv_sint_post(int fd, uint32_t connection, uint32_t type,
 		   const void *payload, size_t size);
 

@@ -32,7 +32,8 @@ struct inspect;
 
 struct bus_client_transport_ops {
 	/* Posts a message of type 1. 0; -EAGAIN: the host has no room, it is
-	 * tried again; other: it will never take it. */
+	 * tried again; -ENXIO: there is no such connection, the same but for
+	 * the contact; other: it will never take it. */
 	int (*post)(void *opaque, uint32_t connection, const void *payload,
 		    size_t size);
 };

@@ -41,8 +41,9 @@ static int post(struct bus_client *bus, const void *payload, size_t size)
 	int err = bus->config.transport->post(bus->config.transport_opaque,
 					      bus->connection, payload, size);
 
-	if (err == -EAGAIN)
-		return err;
+	/* The host that named the connection may not be ready for it yet. */
+	if (err == -EAGAIN || (err == -ENXIO && bus->phase != BUS_CONTACT))
+		return -EAGAIN;
 	if (err) {
 		bus->count.lost++;
 		log_warn_limited("the host refuses a message of %zu bytes: %s",

@@ -143,8 +143,29 @@ static void posts_say_what_the_kernel_says(void **state)
 {
 	(void)state;
 	assert_int_equal(host_sint_post(&hs, 0x800074, "abc", 3), 0);
-	post_result = -EAGAIN;
-	assert_int_equal(host_sint_post(&hs, 0x800074, "abc", 3), -EAGAIN);
+	post_result = -EBADF;
+	assert_int_equal(host_sint_post(&hs, 0x800074, "abc", 3), -EBADF);
+}
+
+/* What the hypervisor refuses for now, for good, or perhaps. */
+static void posts_say_what_the_hypervisor_says(void **state)
+{
+	static const struct {
+		int status, err;
+	} says[] = {
+		{ HV_STATUS_INSUFFICIENT_BUFFERS, -EAGAIN },
+		{ 0x0b, -EAGAIN }, /* memory */
+		{ HV_STATUS_INVALID_CONNECTION_ID, -ENXIO },
+		{ HV_STATUS_INVALID_PARAMETER, -EIO },
+		{ HV_STATUS_ACCESS_DENIED, -EIO },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		post_result = says[i].status;
+		assert_int_equal(host_sint_post(&hs, 0x800074, "abc", 3),
+				 says[i].err);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -157,6 +178,7 @@ int main(void)
 		TEST(strays_are_counted),
 		TEST(a_dead_device_is_left),
 		TEST(posts_say_what_the_kernel_says),
+		TEST(posts_say_what_the_hypervisor_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,6 +274,31 @@ static void test_never_room(void **state)
 	assert_false(t.busy);
 }
 
+/* The host is not ready for the connection that it named. There is none for
+ * the contact, which has its deadline. */
+static void test_no_such_connection(void **state)
+{
+	(void)state;
+	t.post_error = -ENXIO;
+	bus_client_connect(t.bus);
+	assert_false(t.busy);
+	t.post_error = 0;
+	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	assert_int_equal(t.connected, -ETIMEDOUT);
+	expect_silence();
+	t.connected = 1;
+	connect_host();
+	t.post_error = -ENXIO;
+	bus_client_tl_connect(t.bus, &(struct guid){ { 0xe0 } },
+			      &(struct guid){ { 0x5e } });
+	assert_true(t.busy);
+	t.post_error = 0;
+	reactor_inline_advance(MS);
+	assert_false(t.busy);
+	expect(VMBUS_TL_CONNECT_REQUEST,
+	       sizeof(struct vmbus_tl_connect_request_silo));
+}
+
 static void test_sockets(void **state)
 {
 	struct vmbus_tl_connect_result result = {
@@ -428,6 +453,7 @@ int main(void)
 		TEST(test_drain),
 		TEST(test_no_room),
 		TEST(test_never_room),
+		TEST(test_no_such_connection),
 		TEST(test_sockets),
 		TEST(test_contradictions),
 		TEST(test_wrong_open),
