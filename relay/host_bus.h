@@ -26,6 +26,8 @@ struct bus_client;
 struct inspect;
 
 #define HOST_BUS_DEADLINE_NS 5000000000ull
+/* ... and to take all that waits for room, if it takes some in each 5 s. */
+#define HOST_BUS_ROOM_NS 20000000000ull
 /* ... and to let go of memory, from when the channel is closed: first its device
  * ends what it works on, which may be as long as a disk needs to give up. */
 #define HOST_BUS_LET_GO_NS 60000000000ull

@@ -8,7 +8,8 @@
  *	      |               ^
  *	      | no room       | 1 ms later, and again
  *	      v               |
- *	    queue ------------+---> 5 s: the connection is no more
+ *	    queue ------------+---> 5 s without one that is posted, or 20 s until
+ *	                            all are: the connection is no more
  *
  * The order is kept: while anything waits, everything waits behind it. The user
  * is told and asks no more; what it has still to say by then is bounded by its
@@ -85,7 +86,7 @@ static void queue(struct bus_client *bus, const void *message, size_t size)
 	bus->out_last = &out->next;
 	if (!first)
 		return;
-	bus->out_since = reactor_now();
+	bus->out_since = bus->out_taken = reactor_now();
 	retry_later(bus);
 	set_busy(bus, bus->phase != BUS_LEAVING);
 }
@@ -110,6 +111,16 @@ static void drop_first(struct bus_client *bus)
 	free(out);
 }
 
+/* Nobody waits for the UNLOAD of a lost connection. */
+static bool may_wait(const struct bus_client *bus)
+{
+	uint64_t now = reactor_now();
+
+	return bus->phase == BUS_LEAVING ||
+	       (now - bus->out_taken < HOST_BUS_DEADLINE_NS &&
+		now - bus->out_since < HOST_BUS_ROOM_NS);
+}
+
 static void retry(struct reactor_timer *timer)
 {
 	struct bus_client *bus = (struct bus_client *)((char *)timer -
@@ -117,12 +128,11 @@ static void retry(struct reactor_timer *timer)
 
 	while (bus->out && !post(bus, bus->out->payload, bus->out->size)) {
 		drop_first(bus);
-		bus->out_since = reactor_now();
+		bus->out_taken = reactor_now();
 	}
 	if (!bus->out) {
 		set_busy(bus, false);
-	} else if (bus->phase == BUS_LEAVING ||
-		   reactor_now() - bus->out_since < HOST_BUS_DEADLINE_NS) {
+	} else if (may_wait(bus)) {
 		retry_later(bus);
 	} else {
 		log_err("the host takes no messages");

@@ -86,7 +86,8 @@ struct bus_client {
 	unsigned int late_torndowns; /* asked for, and not waited for */
 
 	struct host_message *out, **out_last; /* oldest first */
-	uint64_t out_since; /* the oldest waits since then */
+	uint64_t out_since; /* there is any since then */
+	uint64_t out_taken; /* ... and none was taken since then */
 	bool busy;	    /* the user was told so */
 	struct reactor_timer retry;
 

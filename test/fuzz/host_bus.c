@@ -390,7 +390,7 @@ static void room_or_none(void)
 static void host_takes_nothing(void)
 {
 	if (bus->out)
-		bus->out_since = reactor_now() - HOST_BUS_DEADLINE_NS;
+		bus->out_taken = reactor_now() - HOST_BUS_DEADLINE_NS;
 	fire(&bus->retry);
 }
 

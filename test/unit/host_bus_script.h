@@ -30,6 +30,7 @@ static struct {
 	struct reactor *reactor;
 	unsigned int nr_sent, next;
 	int post_error;
+	int left; /* how many are taken with post_error, all the same */
 	int connected, unloaded; /* connected: 1 = no answer */
 	struct host_offer *offer[4];
 	unsigned int nr_offers, rescinded, lost, drained;
@@ -48,8 +49,9 @@ static int post(void *opaque, uint32_t connection, const void *payload,
 	struct sent *s;
 
 	assert_ptr_equal(opaque, &t);
-	if (t.post_error)
+	if (t.post_error && t.left <= 0)
 		return t.post_error;
+	t.left--;
 	assert_in_range(t.nr_sent, 0, MAX_SENT - 1);
 	s = &sent[t.nr_sent++];
 	s->connection = connection;

@@ -284,6 +284,53 @@ static void lose_all_by_room(void)
 	assert_false(t.busy);
 }
 
+/* Room for one message at a time, just in time, does not hold the guest up for
+ * as long as there are messages. */
+static void test_hardly_any_room(void **state)
+{
+	static const uint64_t words[8191];
+	unsigned int seconds = 0;
+
+	(void)state;
+	connect_host();
+	t.post_error = -EAGAIN;
+	assert_int_equal(host_offer_gpadl_create(t.offer[0], 1, 1, words,
+						 8191), 0);
+	assert_true(t.busy);
+	t.next = t.nr_sent;
+	for (; t.busy && seconds < 100; seconds += 4) {
+		t.left = 1;
+		for (int i = 0; i < 4000; i++)
+			reactor_inline_advance(MS);
+	}
+	assert_false(t.busy);
+	assert_in_range(seconds, HOST_BUS_ROOM_NS / (1000 * MS),
+			HOST_BUS_ROOM_NS / (1000 * MS) + 4);
+	assert_int_equal(t.lost, 1);
+}
+
+/* ... but who takes them all in time loses nothing. */
+static void test_little_room(void **state)
+{
+	unsigned int ms = 0;
+
+	(void)state;
+	connect_host();
+	t.post_error = -EAGAIN;
+	for (int i = 0; i < 200; i++)
+		bus_client_tl_connect(t.bus, &(struct guid){ { 0xe0 } },
+				      &(struct guid){ { 0x5e } });
+	t.next = t.nr_sent;
+	for (; t.busy && ms < 20000; ms++) {
+		t.left = ms % 90 == 0;
+		reactor_inline_advance(MS);
+	}
+	assert_in_range(ms, 17900, 18100);
+	assert_int_equal(t.lost, 0);
+	assert_int_equal(t.nr_sent - t.next, 200);
+	t.next = t.nr_sent;
+}
+
 /* A host that has room again lets go of all that was the guest's. */
 static void test_unload_when_there_is_room(void **state)
 {
@@ -383,6 +430,8 @@ int main(void)
 		TEST(test_drain_ends_a_modify),
 		TEST(test_clock_of_a_teardown),
 		TEST(test_clock_after_a_failed_open),
+		TEST(test_hardly_any_room),
+		TEST(test_little_room),
 		TEST(test_unload_when_there_is_room),
 		TEST(test_contact_instead_of_unload),
 		TEST(test_leave_a_lost_host),
