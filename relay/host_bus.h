@@ -25,12 +25,16 @@
 struct bus_client;
 struct inspect;
 
+/* To answer, */
 #define HOST_BUS_DEADLINE_NS 5000000000ull
-/* ... and to take all that waits for room, if it takes some in each 5 s. */
-#define HOST_BUS_ROOM_NS 20000000000ull
-/* ... and to let go of memory, from when the channel is closed: first its device
- * ends what it works on, which may be as long as a disk needs to give up. */
+/* to let go of memory, from when the channel is closed: first its device ends
+ * what it works on, which may be as long as a disk needs to give up, */
 #define HOST_BUS_LET_GO_NS 60000000000ull
+/* and to take all that waits for room, if it takes some in each 5 s. */
+#define HOST_BUS_ROOM_NS 20000000000ull
+/* An answer that came in time has so long to be read after that: it may have
+ * been us who were not there. */
+#define HOST_BUS_LOOK_NS 100000000ull
 
 struct bus_client_transport_ops {
 	/* Posts a message of type 1. 0; -EAGAIN: the host has no room, it is

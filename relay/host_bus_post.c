@@ -18,7 +18,8 @@
  *
  * Questions wait in two lists, by how long the host may take, in the order they
  * were asked; each has one timer for the first of them, armed while there is
- * any.
+ * any. A reactor that was away for long runs its timers before it reads what
+ * came: a list whose time is over is judged a while later, when that was read.
  *
  * Threads: the bus's reactor. Failure answers: a message that the host will
  * never take is counted and dropped: the question it was expires.
@@ -147,11 +148,14 @@ static void arm(struct host_questions *list)
 {
 	struct reactor *reactor = list->bus->config.reactor;
 
-	if (list->first)
+	if (!list->first)
+		reactor_timer_cancel(reactor, &list->timer);
+	else if (list->first->deadline > list->expired)
 		reactor_timer_arm(reactor, &list->timer,
 				  list->first->deadline);
 	else
-		reactor_timer_cancel(reactor, &list->timer);
+		reactor_timer_arm(reactor, &list->timer,
+				  list->expired + HOST_BUS_LOOK_NS);
 }
 
 static void ask(struct host_questions *list, struct host_question *question,
@@ -212,6 +216,11 @@ static void expire(struct reactor_timer *timer)
 	struct host_question *question = list->first;
 	struct host_offer_state *offer = question->offer;
 
+	if (question->deadline > list->expired) {
+		list->expired = reactor_now();
+		arm(list);
+		return;
+	}
 	bus->count.unanswered++;
 	bus_client_answered(question);
 	if (offer) {

@@ -23,6 +23,7 @@ struct host_questions {
 	struct host_question *first, **last;
 	struct reactor_timer timer;
 	uint64_t wait_ns;
+	uint64_t expired; /* when a deadline was last seen to be over */
 };
 
 enum host_gpadl_state { GPADL_CREATING, GPADL_CREATED, GPADL_TEARING };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "relay/host_bus.h"
+#include "test/unit/host_bus_time.h"
 #include "test/unit/reactor_inline.h"
 
 #define FIRST_CONNECTION 0x800074u

@@ -17,6 +17,7 @@
 
 #include <pv/violation.h>
 
+#include "test/unit/host_bus_time.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/relay_host_world.h"
 
@@ -36,7 +37,7 @@ static void test_host_never_creates(void **state)
 	begin(0);
 	w->deaf = true;
 	assert_int_equal(guest_ring_post(w->g, &w->offer[0], 4, &ch), 0);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	host_is_silent(HOST_BUS_DEADLINE_NS);
 	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_CREATED, &created,
 				      sizeof(created)), 0);
 	assert_int_equal(le32_to_cpu(created.status),
@@ -62,7 +63,7 @@ static void test_host_never_opens(void **state)
 	guest_ring_clear(&ch);
 	w->deaf = true;
 	assert_int_equal(guest_ring_open(&ch, 1), -ENOMSG);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	host_is_silent(HOST_BUS_DEADLINE_NS);
 	expect_rescind(w->g, 1);
 	expect_nothing(w->g);
 	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl), 0);
@@ -84,7 +85,7 @@ static void test_host_never_tears_down(void **state)
 	w->deaf = true;
 	assert_int_equal(guest_gpadl_teardown(w->g, ch.id, ch.gpadl),
 			 -ENOMSG);
-	reactor_inline_advance(HOST_BUS_LET_GO_NS);
+	host_is_silent(HOST_BUS_LET_GO_NS);
 	assert_int_equal(guest_expect(w->g, VMBUS_GPADL_TORNDOWN, &torndown,
 				      sizeof(torndown)), 0);
 	expect_rescind(w->g, 1);
@@ -123,7 +124,7 @@ static void test_close_before_modify_is_answered(void **state)
 		host_world_connect(w, VMBUS_VERSION_COPPER, 0);
 		assert_int_equal(w->nr_offers, 2);
 	}
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	host_is_silent(HOST_BUS_DEADLINE_NS);
 	expect_nothing(w->g);
 	host_world_end(w);
 }
@@ -237,7 +238,7 @@ static void test_no_host(void **state)
 	w->deaf = true;
 	host_world_start(w, 0);
 	assert_int_equal(w->started, 1);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	host_is_silent(HOST_BUS_DEADLINE_NS);
 	assert_int_equal(w->started, -ETIMEDOUT);
 	host_world_hear(w);
 	host_world_connect(w, VMBUS_VERSION_COPPER, 0);

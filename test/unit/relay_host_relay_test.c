@@ -18,6 +18,7 @@
 #include <pv/violation.h>
 
 #include "test/unit/inspect_list.h"
+#include "test/unit/host_bus_time.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/relay_host_world.h"
 
@@ -533,7 +534,7 @@ static void test_host_never_answers_unload(void **state)
 	w->deaf = true;
 	guest_post(w->g, VMBUS_UNLOAD, &unload, sizeof(unload));
 	expect_nothing(w->g);
-	reactor_inline_advance(HOST_BUS_LET_GO_NS);
+	host_is_silent(HOST_BUS_LET_GO_NS);
 	assert_int_equal(guest_expect(w->g, VMBUS_UNLOAD_COMPLETE, &complete,
 				      sizeof(complete)), 0);
 	host_world_hear(w);
@@ -658,9 +659,9 @@ static void test_lost_with_subchannel(void **state)
 	w->deaf = true;
 	assert_int_equal(guest_gpadl_create(w->g, ch.id, ch.pfn, 4, &gpadl),
 			 -ENOMSG);
-	reactor_inline_advance(HOST_BUS_DEADLINE_NS);
+	host_is_silent(HOST_BUS_DEADLINE_NS);
 	for (int i = 0; i < 2; i++)
-		reactor_inline_advance(HOST_BUS_LET_GO_NS);
+		host_is_silent(HOST_BUS_LET_GO_NS);
 	while (w->g->nr_inbox > 2)
 		guest_take(w->g, &(struct guest_message){ 0 });
 	host_world_hear(w);

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "test/unit/host_bus_time.h"
 #include "test/unit/reactor_inline.h"
 #include "test/unit/relay_host_world.h"
 
@@ -303,7 +304,7 @@ void host_world_end(struct host_world *w)
 		reactor_inline_drain();
 		/* Whoever does not answer has had the time to. */
 		for (int i = 0; i < 4 && !w->stopped; i++)
-			reactor_inline_advance(HOST_BUS_LET_GO_NS);
+			host_is_silent(HOST_BUS_LET_GO_NS);
 		assert_int_equal(w->stopped, 1);
 		host_relay_destroy(w->relay);
 	}
