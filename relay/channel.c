@@ -20,6 +20,7 @@
  *	  | signals off
  *	CLOSING ------------------ close_call -------> close() of the device
  *	  | <--------------------- closed_call ----------... when it let go
+ *	  | a primary: when its sub-channels are closed, too
  *	  | ring unmapped, teardowns answered
  *	CLOSED, or STOPPED until the client closes too
  *
@@ -27,6 +28,10 @@
  * shall close waits in `abandon`; its client gets no OPEN_RESULT, since it
  * gets, or knows, something stronger. OPEN during CLOSING is kept and replayed
  * when the device let go.
+ *
+ * A primary that closes stops its sub-channels. When it is open again, others
+ * are offered with the same indexes, by which the device knows them: so it is
+ * busy for as long as one of them is, however that was opened.
  *
  * A reserved channel goes the same way, without interrupts. It may be open when
  * the connection ends; then it keeps its id and its ring, until the client,
@@ -349,7 +354,6 @@ void channel_closed_by_client(struct vmbus_channel_state *st)
 		offer_forget(st);
 }
 
-/* The device holds nothing any more. */
 static void become_closed(struct vmbus_channel_state *st)
 {
 	struct vmbus_server *server = st->server;
@@ -373,6 +377,31 @@ static void become_closed(struct vmbus_channel_state *st)
 		connection_channel_idle(server);
 	else
 		offer_channel_idle(st);
+}
+
+static bool has_busy_subchannel(const struct vmbus_channel_state *primary)
+{
+	const struct vmbus_channel_state *sub = primary->next;
+
+	while (sub && !channel_is_busy(sub))
+		sub = sub->next;
+	return sub;
+}
+
+/* The device holds nothing of the channel any more. */
+static void let_go(struct vmbus_channel_state *st)
+{
+	struct vmbus_channel_state *primary = st->ch.device->channels;
+
+	if (st != primary) {
+		/* The primary is busy: its device stays. */
+		become_closed(st);
+		if (!primary->awaits_subs)
+			return;
+	}
+	primary->awaits_subs = has_busy_subchannel(primary);
+	if (!primary->awaits_subs)
+		become_closed(primary);
 }
 
 void channel_close_begin(struct vmbus_channel_state *st)
@@ -414,7 +443,7 @@ static void channel_opened(struct reactor_call *call)
 						 &st->open,
 						 VMBUS_STATUS_UNSUCCESSFUL);
 		st->client_closed = true;
-		become_closed(st);
+		let_go(st);
 		return;
 	}
 	channel_set_state(st, CHANNEL_OPEN);
@@ -432,7 +461,7 @@ static void channel_closed(struct reactor_call *call)
 	struct vmbus_channel_state *st = channel_of(call, closed_call);
 
 	pv_bug(st->state != CHANNEL_CLOSING, st->state, st->ch.id);
-	become_closed(st);
+	let_go(st);
 }
 
 static void channel_broken(struct reactor_call *call)

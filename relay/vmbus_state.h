@@ -65,6 +65,7 @@ struct vmbus_channel_state {
 	bool revoked;	    /* shall be rescinded when closed */
 	bool reopen;	    /* closing: `reopen_request` waits */
 	struct open_request reopen_request;
+	bool awaits_subs;   /* closing primary: all but a sub-channel let go */
 	bool answer_close;  /* reserved: the client waits for the answer */
 	struct message_target close_reply;
 	struct guid interface, instance; /* rescinded: of its device */

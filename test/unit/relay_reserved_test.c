@@ -208,6 +208,45 @@ static void reserved_channels_end_with_their_device(void **state)
 	world_end(&w);
 }
 
+/* A reserved sub-channel is not kept open beyond its primary, which waits for
+ * it: there are never two of one index. */
+static void reserved_subchannels_end_with_their_primary(void **state)
+{
+	struct vmbus_offer_channel offer;
+	struct guest_channel ch, sub;
+	struct vmbus_header message;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, VMBUS_VERSION_COPPER);
+	w.a.dev.max_subchannels = w.a.subchannels = 1;
+	assert_int_equal(guest_open(w.g, &w.offer[0], 2, 0, &ch), 0);
+	assert_int_equal(guest_expect(w.g, VMBUS_OFFER_CHANNEL, &offer,
+				      sizeof(offer)), 0);
+	assert_int_equal(guest_ring_create(w.g, &offer, 2, &sub), 0);
+	guest_ring_clear(&sub);
+	assert_int_equal(guest_open_reserved(&sub, DUMP_VP, DUMP_SINT), 0);
+	w.a.slow = true;
+	assert_int_equal(guest_unload(w.g), -ENOMSG);
+	assert_int_equal(w.a.nr_closing, 2);
+	/* The primary's device lets go first. */
+	for (unsigned int i = 0; i < 2; i++)
+		if (!w.a.closing[i]->sub_index)
+			vmbus_channel_closed(w.a.closing[i]);
+		else
+			w.a.closing[0] = w.a.closing[i];
+	w.a.nr_closing = 1;
+	reactor_inline_drain();
+	expect_nothing(w.g);
+	echo_let_go(&w.a);
+	assert_int_equal(guest_expect(w.g, VMBUS_UNLOAD_COMPLETE, &message,
+				      sizeof(message)), 0);
+	guest_channel_free(&ch);
+	guest_channel_free(&sub);
+	assert_int_equal(w.g->memory.holds, 0);
+	world_end(&w);
+}
+
 /* CLOSE_RESERVED while the device is being asked to open. */
 static void reserved_channels_close_while_opening(void **state)
 {
@@ -379,6 +418,7 @@ int main(void)
 		cmocka_unit_test(reserved_channels_are_offered_again),
 		cmocka_unit_test(reserved_channels_end_with_a_reset),
 		cmocka_unit_test(reserved_channels_end_with_their_device),
+		cmocka_unit_test(reserved_subchannels_end_with_their_primary),
 		cmocka_unit_test(reserved_channels_close_while_opening),
 		cmocka_unit_test(rescind_and_offer_in_every_state),
 		cmocka_unit_test(an_awaited_release_may_never_come),

@@ -400,11 +400,8 @@ static void subchannels(void **state)
 	negotiate(&m);
 	assert_int_equal(ask_subchannels(&m, 3), 0xc000000d);
 	assert_int_equal(ask_subchannels(&m, 0), 0xc000000d);
-	assert_int_equal(ask_subchannels(&m, 1), 0);
-	assert_int_equal(guest_expect(m.g, VMBUS_OFFER_CHANNEL, &m.offer[1],
-				      sizeof(m.offer[1])), 0);
+	open_subchannel(&m, 1, &sub);
 	assert_int_equal(le16_to_cpu(m.offer[1].sub_index), 1);
-	assert_int_equal(guest_open(m.g, &m.offer[1], RING_PAGES, 1, &sub), 0);
 	send_packet(&m, &sub, &packet, PACKET);
 	assert_int_equal(receive(&m, &sub, &transaction), 0);
 	expect_srb(&m, VSTOR_SRB_SUCCESS, 0);
@@ -420,6 +417,43 @@ static void subchannels(void **state)
 				      sizeof(rescind)), 0);
 	assert_int_equal(le32_to_cpu(rescind.channel), sub.id);
 	assert_int_equal(guest_gpadl_teardown(m.g, m.ch.id, m.ch.gpadl), 0);
+	guest_channel_free(&m.ch);
+	machine_destroy(&m);
+}
+
+static void a_closing_subchannel_holds_its_primary(void **state)
+{
+	static const uint8_t read[10] = { 0x28, 0, 0, 0, 0, 0, 0, 0, 8, 0 };
+	struct vstor_packet packet = srb(0, VSTOR_DATA_READ, 4096, read, 10);
+	struct guest_channel old, sub;
+	struct page_list list;
+	struct machine m;
+	uint64_t pfn;
+
+	(void)state;
+	machine_create(&m, 64, 1, RING_PAGES);
+	negotiate(&m);
+	open_subchannel(&m, 1, &sub);
+	guest_pages(m.g, &pfn, 1);
+	list = page_list(0, 4096, &pfn, 1);
+	hold_requests(&m);
+	send_srb(&m, &sub, &packet, &list);
+	old = m.ch;
+	assert_int_equal(guest_close(&old), 0);
+	assert_int_equal(guest_gpadl_teardown(m.g, old.id, old.gpadl), -ENOMSG);
+	assert_false(guest_ring_create(m.g, m.offer, RING_PAGES, &m.ch));
+	guest_ring_clear(&m.ch);
+	assert_int_equal(guest_ring_open(&m.ch, 0), -ENOMSG);
+	release_requests(&m);
+	reactor_inline_drain();
+	assert_int_equal(m.g->nr_inbox, 3); /* RESCIND, TORNDOWN, OPEN_RESULT */
+	m.g->nr_inbox = 0;
+	guest_channel_free(&sub);
+	negotiate(&m);
+	open_subchannel(&m, 1, &sub);
+	assert_int_equal(guest_unload(m.g), 0);
+	guest_channel_free(&old);
+	guest_channel_free(&sub);
 	guest_channel_free(&m.ch);
 	machine_destroy(&m);
 }
@@ -750,6 +784,7 @@ int main(void)
 		cmocka_unit_test(bad_srbs),
 		cmocka_unit_test(bad_packets),
 		cmocka_unit_test(subchannels),
+		cmocka_unit_test(a_closing_subchannel_holds_its_primary),
 		cmocka_unit_test(busy_guest_is_silent),
 		cmocka_unit_test(stuck_disk_is_no_reason_to_wait),
 		cmocka_unit_test(back_pressure_of_ring),

@@ -194,6 +194,14 @@ uint32_t ask_subchannels(struct machine *m, uint16_t count)
 	return ask(m, &packet, PACKET);
 }
 
+void open_subchannel(struct machine *m, uint32_t vp, struct guest_channel *ch)
+{
+	assert_int_equal(ask_subchannels(m, 1), 0);
+	assert_int_equal(guest_expect(m->g, VMBUS_OFFER_CHANNEL, &m->offer[1],
+				      sizeof(m->offer[1])), 0);
+	assert_int_equal(guest_open(m->g, &m->offer[1], RING_PAGES, vp, ch), 0);
+}
+
 void negotiate(struct machine *m)
 {
 	assert_int_equal(ask_operation(m, VSTOR_BEGIN_INIT), 0);

@@ -55,6 +55,8 @@ uint32_t ask(struct machine *m, const struct vstor_packet *packet,
 uint32_t ask_operation(struct machine *m, uint32_t operation);
 uint32_t ask_version(struct machine *m, uint16_t version, uint32_t size);
 uint32_t ask_subchannels(struct machine *m, uint16_t count);
+/* One more, whose offer is m->offer[1], open. */
+void open_subchannel(struct machine *m, uint32_t vp, struct guest_channel *ch);
 /* All of it, with version 6.2. */
 void negotiate(struct machine *m);
 
