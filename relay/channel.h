@@ -168,8 +168,9 @@ void vmbus_channel_closed(struct vmbus_channel *ch);
  *
  * While they are taken the client's teardown of the GPADL is not answered. All
  * is given back, and no answer is due, before vmbus_channel_closed(). The
- * pages are guest RAM each; they are not held. -ENOENT: no such GPADL;
- * -EINVAL: it is not one range that begins with a page. Channel's reactor.
+ * pages are guest RAM each; they are not held. -ENOENT: no such GPADL, or the
+ * channel is a reserved one, which has none but its ring's; -EINVAL: it is not
+ * one range that begins with a page. Channel's reactor.
  */
 struct vmbus_pages {
 	void (*taken)(struct vmbus_pages *pages, int error);

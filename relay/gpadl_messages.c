@@ -14,7 +14,9 @@
  * A device may use the pages of a GPADL (channel.h). It asks from its channel's
  * reactor by a posted call, which is answered by another; giving back is a call,
  * too. Calls come in the order they were posted in: a device that gives back
- * and then lets go of its channel has given back by then.
+ * and then lets go of its channel has given back by then. A reserved channel
+ * has its ring and no other pages: of what is left of a connection that ended,
+ * it keeps no more than that.
  *
  * Threads: the server's reactor, but for a device's. Failure answers: what
  * creates a GPADL fails with GPADL_CREATED; a TEARDOWN of an unknown GPADL is
@@ -237,7 +239,7 @@ static int take(struct vmbus_pages *pages)
 	struct vmbus_channel_state *st = pages->ch->state;
 	struct gpadl *gpadl = gpadl_find(&st->gpadls, pages->id);
 
-	if (!gpadl || !gpadl->complete || gpadl->teardown)
+	if (!gpadl || !gpadl->complete || gpadl->teardown || st->open.reserved)
 		return -ENOENT;
 	if (gpadl->range_count != 1 ||
 	    (uint32_t)(gpadl->word[0] >> VMBUS_GPADL_RANGE_OFFSET_SHIFT))

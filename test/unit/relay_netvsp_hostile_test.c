@@ -256,6 +256,42 @@ static void subchannel(void **state)
 	nic_destroy(&m);
 }
 
+/* A reserved channel outlives the connection with its ring, and with nothing
+ * else: it gets no buffers, although their GPADLs are older than it is. */
+static void no_buffers_for_a_reserved_channel(void **state)
+{
+	struct nvs_message message = { .type = cpu_to_le32(NVS_INIT) };
+	struct guest_channel *ch;
+	struct nic_machine m;
+	uint64_t before;
+
+	(void)state;
+	nic_create(&m, 2, 1, 0, NIC_RING_PAGES);
+	ch = &m.ch[0];
+	assert_int_equal(guest_shut(ch), 0);
+	assert_int_equal(guest_ring_create(m.g, &m.offer[0], NIC_RING_PAGES,
+					   ch), 0);
+	guest_ring_clear(ch);
+	assert_int_equal(guest_gpadl_create(m.g, ch->id, m.send_pfn,
+					    NIC_SEND_PAGES, &m.send_gpadl), 0);
+	assert_int_equal(guest_open_reserved(ch, 0, 5), 0);
+	assert_int_equal(nvs_init(&m, NVS_VERSION_61), NVS_STATUS_SUCCESS);
+	message.buffer.gpadl = cpu_to_le32(m.send_gpadl);
+	for (unsigned int i = 0; i < 2; i++) {
+		message.type = cpu_to_le32(i ? NVS_SEND_RECEIVE_BUFFER :
+					       NVS_SEND_SEND_BUFFER);
+		before = violation_count();
+		nvs_send(&m, 0, &message, NULL);
+		nic_pump(&m, 0);
+		expect_record(before, "netvsp.buffer.gpadl");
+	}
+	assert_int_equal(m.nr_completions, 2);
+	assert_int_equal(guest_unload(m.g), 0);
+	assert_int_equal(guest_close_reserved(ch, 0, 5), 0);
+	guest_channel_free(ch);
+	nic_destroy(&m);
+}
+
 /* Page lists that lie; sections that are not there. */
 static void places(void **state)
 {
@@ -507,6 +543,7 @@ int main(void)
 		cmocka_unit_test(control),
 		cmocka_unit_test(messages),
 		cmocka_unit_test(subchannel),
+		cmocka_unit_test(no_buffers_for_a_reserved_channel),
 		cmocka_unit_test(places),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(order),
