@@ -406,13 +406,15 @@ int netvsp_create(struct vmbus_server *server,
 	netvsp->attend_call.fn = netvsp_attend;
 	netvsp->control.link_timer.fn = netvsp_link_timer;
 	pthread_mutex_init(&netvsp->lock, NULL);
-	netvsp_nic_init(netvsp);
 	err = vmbus_offer(server, &netvsp->device);
-	if (err)
+	if (err) {
 		netvsp_free(netvsp);
-	else
-		*out = netvsp;
-	return err;
+		return err;
+	}
+	/* The backend knows it from here on until free_when_idle(). */
+	netvsp_nic_init(netvsp);
+	*out = netvsp;
+	return 0;
 }
 
 void netvsp_destroy(struct netvsp *netvsp, void (*done)(void *opaque),

@@ -2,7 +2,9 @@
 /* SOURCES: relay/netvsp.c relay/netvsp_nic.c relay/netvsp_channel.c relay/netvsp_control.c relay/netvsp_link.c relay/netvsp_rx.c relay/netvsp_steer.c relay/netvsp_tx.c relay/netvsp_capture.c relay/netvsp_limit.c relay/netvsp_rest.c relay/company.c relay/netvsp_retire.c relay/netvsp_frame.c relay/rndis.c relay/rndis_oid.c relay/rndis_offload.c relay/gather.c relay/ring.c relay/gpadl.c relay/gpadl_messages.c relay/channel.c relay/channel_messages.c relay/offer.c relay/relayed.c relay/server.c relay/connection.c paravisor/nic_loopback.c paravisor/guest_memory.c paravisor/log.c paravisor/violation.c paravisor/inspect.c include/guid.c test/guest_driver/guest_driver.c test/guest_driver/guest_channel.c test/unit/netvsp_guest.c test/unit/netvsp_backend.c test/unit/reactor_inline.c */
 /*
  * A NIC that leaves a guest which uses it: not before its frames are completed.
+ * And one that cannot come: its backend does not know it afterwards.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "paravisor/nic_loopback.h"
 #include "test/unit/netvsp_guest.h"
 #include "test/unit/reactor_inline.h"
 
@@ -142,6 +145,42 @@ static void the_end_comes_in_between(void **state)
 	nic_destroy(&m);
 }
 
+static void revoke(void *device)
+{
+	vmbus_revoke(device);
+}
+
+/* Every channel there can be is somebody's. */
+static void no_channel_left(void **state)
+{
+	static const struct vmbus_device_ops ops = { .name = "crowd" };
+	static struct vmbus_device crowd[VMBUS_MAX_CHANNELS];
+	struct nic_loopback_config loopback = { .mac = { 2, 0, 0, 1, 2, 3 } };
+	struct netvsp_config config = { .instance.b = { 1 }, .queues = 1 };
+	struct nic_machine m = { 0 };
+
+	(void)state;
+	m.g = guest_driver_create(64, 1, 0);
+	loopback.memory = config.memory = &m.g->memory;
+	loopback.reactor = config.reactor = m.g->reactor[0];
+	m.nic = config.nic = nic_loopback_create(&loopback);
+	assert_non_null(m.nic);
+	for (unsigned int i = 0; i < VMBUS_MAX_CHANNELS; i++) {
+		crowd[i].ops = &ops;
+		crowd[i].order = (uint16_t)i;
+		assert_int_equal(vmbus_offer(m.g->server, &crowd[i]), 0);
+	}
+	assert_int_equal(netvsp_create(m.g->server, &config, &m.netvsp),
+			 -ENOSPC);
+	assert_null(m.nic->event);
+	/* The same backend serves the next one. */
+	for (unsigned int i = 0; i < VMBUS_MAX_CHANNELS; i++)
+		reactor_run(m.g->reactor[0], revoke, &crowd[i]);
+	assert_int_equal(netvsp_create(m.g->server, &config, &m.netvsp), 0);
+	assert_non_null(m.nic->event);
+	nic_destroy(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +188,7 @@ int main(void)
 		cmocka_unit_test(one_that_does_not_stop),
 		cmocka_unit_test(nobody_is_waited_for),
 		cmocka_unit_test(the_end_comes_in_between),
+		cmocka_unit_test(no_channel_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
