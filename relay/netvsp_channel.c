@@ -312,12 +312,13 @@ static bool drain(struct netvsp_channel *ch, unsigned int *budget)
 	return true;
 }
 
-/* What the client is to have. */
+/* What the client is to have. Frames last: if they lack room, the client is
+ * asked for that, and nobody looks for less afterwards. */
 static bool hand_over(struct netvsp_channel *ch)
 {
-	netvsp_rx_flush(ch);
 	if (!ch->index)
 		netvsp_tell(ch);
+	netvsp_rx_flush(ch);
 	return ring_write_end(&ch->vmbus->ring);
 }
 

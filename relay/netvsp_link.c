@@ -14,6 +14,10 @@
  * RNDIS messages of ours lie in the first slots of the receive buffer, one
  * each, until the client gives them back.
  *
+ * To see that there is room takes back what the client was asked for before, by
+ * who needs more (see ring.h): so only who has something to tell looks, and what
+ * he tells then is given back, which makes us look at all again.
+ *
  * Threads: the primary's reactor; the backend's side asks by attend_call.
  * Failure answers: none; a client that gives no slots back is told nothing.
  */
@@ -105,6 +109,13 @@ static bool indicate(struct netvsp_channel *ch, uint32_t status, uint32_t size)
 	return true;
 }
 
+/* What is reserved has room for one, and is so again for the next. */
+static bool has_room(struct netvsp_channel *ch)
+{
+	return ch->netvsp->control.free_slots &&
+	       ring_has_room(&ch->vmbus->ring, netvsp_reserve(ch));
+}
+
 static void tell_link(struct netvsp_channel *ch)
 {
 	struct netvsp *netvsp = ch->netvsp;
@@ -122,7 +133,8 @@ static void tell_link(struct netvsp_channel *ch)
 					  control->link_next);
 		return;
 	}
-	if (!indicate(ch, up ? RNDIS_STATUS_MEDIA_CONNECT :
+	if (!has_room(ch) ||
+	    !indicate(ch, up ? RNDIS_STATUS_MEDIA_CONNECT :
 			       RNDIS_STATUS_MEDIA_DISCONNECT, 0))
 		return;
 	control->link_up = up;
@@ -143,7 +155,6 @@ static void tell_offload(struct netvsp_channel *ch)
 void netvsp_tell(struct netvsp_channel *ch)
 {
 	struct netvsp *netvsp = ch->netvsp;
-	struct netvsp_control *control = &netvsp->control;
 	struct ring *ring = &ch->vmbus->ring;
 	uint32_t table = ring_packet_space(0, NVS_SIZE_61 +
 					   4 * NVS_INDIRECTION_ENTRIES);
@@ -154,12 +165,9 @@ void netvsp_tell(struct netvsp_channel *ch)
 	if (!atomic_load_explicit(&netvsp->operational, memory_order_relaxed) ||
 	    netvsp->receive.state != BUFFER_USED)
 		return;
-	/* What is reserved has room for one, and is so again for the next. */
-	if (control->indicate_offload && control->free_slots &&
-	    ring_has_room(ring, netvsp_reserve(ch)))
+	if (netvsp->control.indicate_offload && has_room(ch))
 		tell_offload(ch);
-	if (control->free_slots && ring_has_room(ring, netvsp_reserve(ch)))
-		tell_link(ch);
+	tell_link(ch);
 }
 
 void netvsp_attend(struct reactor_call *call)

@@ -116,7 +116,8 @@ bool ring_write_end(struct ring *ring);
 /* Bytes ring_write() needs for header and payload of this size. */
 uint32_t ring_packet_space(uint32_t header_size, uint32_t payload_size);
 /* Is there room for so many bytes? Asks for a signal if not, in vain if it is
- * more than the ring can ever have. False on a broken ring. */
+ * more than the ring can ever have; if there is, the peer is asked for none any
+ * more, also who lacks more room than that. False on a broken ring. */
 bool ring_has_room(struct ring *ring, uint32_t space);
 
 #endif

@@ -517,6 +517,72 @@ static void other_messages(void **state)
 	nic_destroy(&m);
 }
 
+/* The ring to the guest. */
+
+static uint32_t out_word(struct nic_machine *m, uint32_t offset)
+{
+	const uint8_t *page = guest_page(m->g, m->ch[0].pfn[m->ch[0].split]);
+	le32 word;
+
+	memcpy(&word, page + offset, sizeof(word));
+	return le32_to_cpu(word);
+}
+
+/* Leaves room for an answer, but not for a frame or a table, too. */
+static void fill(struct nic_machine *m)
+{
+	const struct nvs_message query = { .type = cpu_to_le32(NVS_OID_QUERY) };
+	const uint32_t completion = ring_packet_space(0, NVS_SIZE_61);
+	uint32_t room;
+
+	do {
+		nvs_send(m, 0, &query, NULL);
+		room = m->ch[0].ring.in.size - 8 -
+		       out_word(m, RING_IN) + out_word(m, RING_OUT);
+		room %= m->ch[0].ring.in.size;
+	} while (room >= 4 * completion);
+	assert_int_equal(room, 3 * completion + 56);
+}
+
+/* Who waits for room is told of it, whoever else can do with less. */
+static void waits_for_room(void **state)
+{
+	struct nvs_message message = {
+		.type = cpu_to_le32(NVS_SUBCHANNEL),
+		.subchannel.operation = cpu_to_le32(NVS_SUBCHANNEL_ALLOCATE),
+		.subchannel.count = cpu_to_le32(1),
+	}, reply;
+	uint8_t frame[100];
+	struct nic_machine m;
+	uint32_t size;
+
+	(void)state;
+	nic_create(&m, 2, 2, 0, 5);
+	nic_up(&m, NVS_VERSION_61, 0);
+	fill(&m);
+	nic_fill(frame, sizeof(frame), 1);
+	size = rndis_frame(bytes, frame, sizeof(frame), NULL, 0, 0);
+	nic_send_section(&m, 0, 0, bytes, size);
+	assert_int_not_equal(out_word(&m, RING_PENDING_SEND_SIZE), 0);
+	nic_pump(&m, 0);
+	assert_int_equal(m.nr_frames, 1);
+	m.nr_frames = m.nr_completions = 0;
+	/* The indirection table. */
+	nvs_ask(&m, &message, NULL, &reply);
+	assert_int_equal(guest_expect(m.g, VMBUS_OFFER_CHANNEL, &m.offer[1],
+				      sizeof(m.offer[1])), 0);
+	fill(&m);
+	assert_int_equal(guest_open(m.g, &m.offer[1], NIC_RING_PAGES, 1,
+				    &m.ch[1]), 0);
+	m.nr_channels = 2;
+	assert_int_not_equal(out_word(&m, RING_PENDING_SEND_SIZE), 0);
+	assert_false(m.has_table);
+	nic_pump(&m, 0);
+	assert_true(m.has_table);
+	nic_shut(&m);
+	nic_destroy(&m);
+}
+
 static struct nic_machine *inspected_machine;
 
 static void describe(void *object, struct inspect *out)
@@ -577,6 +643,7 @@ int main(void)
 		cmocka_unit_test(oids),
 		cmocka_unit_test(offload_parameters),
 		cmocka_unit_test(other_messages),
+		cmocka_unit_test(waits_for_room),
 		cmocka_unit_test(inspected),
 	};
 
