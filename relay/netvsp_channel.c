@@ -339,7 +339,10 @@ static bool work(struct netvsp_channel *ch, bool *more)
 		left = false;
 		if (ch->stopped)
 			break;
-		signal |= hand_over(ch);
+		/* Who has no room to answer has none for more: to look for it
+		 * would take back what the client was asked for just now. */
+		signal |= ring_waits(ring) ? ring_write_end(ring) :
+					     hand_over(ch);
 		if (able && budget && netvsp_may_rest(ch))
 			signal |= ring_read_pause(ring);
 		else

@@ -115,6 +115,12 @@ bool ring_write_end(struct ring *ring);
 
 /* Bytes ring_write() needs for header and payload of this size. */
 uint32_t ring_packet_space(uint32_t header_size, uint32_t payload_size);
+/* The peer was asked for room, and whoever needed it did not find it yet. */
+static inline bool ring_waits(const struct ring *ring)
+{
+	return ring->waiting;
+}
+
 /* Is there room for so many bytes? Asks for a signal if not, in vain if it is
  * more than the ring can ever have; if there is, the peer is asked for none any
  * more, also who lacks more room than that. False on a broken ring. */

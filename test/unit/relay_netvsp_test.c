@@ -583,6 +583,68 @@ static void waits_for_room(void **state)
 	nic_destroy(&m);
 }
 
+/* A backend during whose tx() the guest reads all there is, and has yet to look
+ * whether it was asked for room. */
+static struct {
+	struct nic_machine *m;
+	const struct nic_ops *real;
+	struct nic_ops ops;
+} reader;
+
+static unsigned int read_and_send(struct nic_queue *queue,
+				  const struct nic_frame *frames,
+				  unsigned int nr)
+{
+	struct guest_channel *ch = &reader.m->ch[0];
+	uint8_t *page = guest_page(ch->g, ch->pfn[ch->split]);
+	uint32_t asked;
+
+	memcpy(&asked, page + RING_PENDING_SEND_SIZE, sizeof(asked));
+	memset(page + RING_PENDING_SEND_SIZE, 0, sizeof(asked));
+	nic_pump(reader.m, 0);
+	memcpy(page + RING_PENDING_SEND_SIZE, &asked, sizeof(asked));
+	return reader.real->tx(queue, frames, nr);
+}
+
+/* A packet that stays in the ring for want of room is taken when the guest is
+ * heard of, which it was asked for; a frame that waits for it, too, takes that
+ * from nobody. */
+static void waits_for_room_to_answer(void **state)
+{
+	struct nic_machine m;
+	uint8_t frame[100];
+	uint32_t size;
+
+	(void)state;
+	nic_create(&m, 2, 1, 0, 5);
+	nic_up(&m, NVS_VERSION_61, 0);
+	fill(&m);
+	nic_fill(frame, sizeof(frame), 1);
+	size = rndis_frame(bytes, frame, sizeof(frame), NULL, 0, 0);
+	nic_send_section(&m, 0, 0, bytes, size);
+	reader.m = &m;
+	reader.real = m.nic->ops;
+	reader.ops = *m.nic->ops;
+	reader.ops.tx = read_and_send;
+	m.nic->ops = &reader.ops;
+	nic_hold(&m, false, false, true);
+	m.g->manual = true;
+	for (unsigned int i = 0; i < 3; i++)
+		nic_send_section(&m, 0, i, bytes, size);
+	reactor_inline_drain();
+	m.g->manual = false;
+	m.nic->ops = reader.real;
+	assert_int_equal(nic_held_frames(), 1);
+	assert_int_not_equal(out_word(&m, RING_PENDING_SEND_SIZE), 0);
+	assert_int_equal(guest_signal(&m.ch[0]), 0);
+	assert_int_equal(nic_held_frames(), 3);
+	nic_let_go(&m);
+	nic_pump(&m, 0);
+	assert_int_equal(m.nr_frames, 1); /* those that were held are lost */
+	nic_shut(&m);
+	nic_destroy(&m);
+}
+
 static struct nic_machine *inspected_machine;
 
 static void describe(void *object, struct inspect *out)
@@ -644,6 +706,7 @@ int main(void)
 		cmocka_unit_test(offload_parameters),
 		cmocka_unit_test(other_messages),
 		cmocka_unit_test(waits_for_room),
+		cmocka_unit_test(waits_for_room_to_answer),
 		cmocka_unit_test(inspected),
 	};
 
