@@ -16,6 +16,8 @@
  *	  | OPEN_RESULT
  *	OPEN --------------------- run_call ---------> run(), and from now on
  *	  |                                            for every signal
+ *	  |   MODIFY --------------- move_call --------> the other VP, from now on
+ *	  | <----------------------- moved_call ---------'
  *	  | CLOSE, revoke, disconnect, violation
  *	  | signals off
  *	CLOSING ------------------ close_call -------> close() of the device
@@ -136,6 +138,14 @@ static void channel_close(struct reactor_call *call)
 void vmbus_channel_run_again(struct vmbus_channel *ch)
 {
 	reactor_post(ch->reactor, &ch->state->run_call);
+}
+
+static void channel_move(struct reactor_call *call)
+{
+	struct vmbus_channel_state *st = channel_of(call, move_call);
+
+	atomic_store(&st->vp, st->modify_vp);
+	reactor_post(st->server->config.reactor, &st->moved_call);
 }
 
 void vmbus_channel_signal(struct vmbus_channel *ch)
@@ -464,6 +474,22 @@ static void channel_closed(struct reactor_call *call)
 	let_go(st);
 }
 
+static void channel_moved(struct reactor_call *call)
+{
+	struct vmbus_channel_state *st = channel_of(call, moved_call);
+
+	st->modifying = false;
+	channel_send_modify_response(st->server, st->ch.id,
+				     VMBUS_STATUS_SUCCESS);
+}
+
+void channel_modify(struct vmbus_channel_state *st, uint32_t vp)
+{
+	st->modifying = true;
+	st->modify_vp = vp;
+	reactor_post(st->ch.reactor, &st->move_call);
+}
+
 static void channel_broken(struct reactor_call *call)
 {
 	struct vmbus_channel_state *st = channel_of(call, broken_call);
@@ -480,8 +506,10 @@ void channel_init(struct vmbus_channel_state *st)
 	st->kick_timer.fn = channel_kick;
 	st->open_call.fn = channel_open;
 	st->run_call.fn = channel_run;
+	st->move_call.fn = channel_move;
 	st->close_call.fn = channel_close;
 	st->opened_call.fn = channel_opened;
+	st->moved_call.fn = channel_moved;
 	st->closed_call.fn = channel_closed;
 	st->broken_call.fn = channel_broken;
 	st->subchannels_call.fn = offer_subchannels;

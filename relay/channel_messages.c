@@ -13,7 +13,9 @@
  * gives out itself, so one table finds the channel of every signal.
  *
  * MODIFY_CHANNEL changes the VP that is interrupted. The reactor stays: what
- * the device has in flight completes there.
+ * the device has in flight completes there. It makes the change, too: a client
+ * that has the answer may take the old VP away, and by then nobody is about to
+ * interrupt that. Before 5.3 there is no answer to wait for.
  *
  * Threads: the server's reactor.
  *
@@ -275,9 +277,11 @@ void handle_modify_channel(struct vmbus_server *server, const void *message,
 	} else if (channel_is_relayed(st)) {
 		relayed_modify(st, vp);
 		return;
+	} else if (server->version >= VMBUS_VERSION_IRON) {
+		channel_modify(st, vp);
+		return;
 	} else {
 		atomic_store(&st->vp, vp);
-		status = VMBUS_STATUS_SUCCESS;
 	}
 	channel_send_modify_response(server, id, status);
 }

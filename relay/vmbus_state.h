@@ -70,7 +70,7 @@ struct vmbus_channel_state {
 	struct message_target close_reply;
 	struct guid interface, instance; /* rescinded: of its device */
 
-	bool modifying;	    /* relayed: to modify_vp, an answer is awaited */
+	bool modifying;	    /* to modify_vp, an answer is awaited */
 	uint32_t modify_vp;
 
 	/* Sub-channels of a primary. */
@@ -89,9 +89,9 @@ struct vmbus_channel_state {
 	struct reactor_timer kick_timer;
 
 	/* To the channel's reactor, */
-	struct reactor_call open_call, run_call, close_call;
+	struct reactor_call open_call, run_call, move_call, close_call;
 	/* and from it. */
-	struct reactor_call opened_call, closed_call, broken_call;
+	struct reactor_call opened_call, moved_call, closed_call, broken_call;
 	struct reactor_call subchannels_call;
 	struct reactor_call released_call; /* relayed */
 };
@@ -248,6 +248,8 @@ void channel_open_begin(struct vmbus_channel_state *st,
 void channel_send_open_result(struct vmbus_server *server, uint32_t id,
 			      const struct open_request *request,
 			      uint32_t status);
+/* An open one interrupts another VP, and the client is told when it does. */
+void channel_modify(struct vmbus_channel_state *st, uint32_t vp);
 /* Begins to close an open one. */
 void channel_close_begin(struct vmbus_channel_state *st);
 /* The client closed a channel that was stopped. */

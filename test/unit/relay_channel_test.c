@@ -318,6 +318,45 @@ static void V_18_interrupts_follow_modify(void **state)
 	}
 }
 
+/* When a client is told, its old VP may go offline: nobody is about to
+ * interrupt it any more. */
+static void modify_is_answered_by_the_channels_reactor(void **state)
+{
+	struct vmbus_modify_channel modify = {
+		.channel = cpu_to_le32(1),
+		.vp = cpu_to_le32(2),
+	};
+	struct vmbus_modify_channel_response response;
+	uint64_t before = violation_count();
+	struct guest_channel ch;
+	struct world w;
+
+	(void)state;
+	world_begin(&w, VMBUS_VERSION_IRON);
+	assert_int_equal(guest_open(w.g, &w.offer[0], 2, 1, &ch), 0);
+	w.g->manual = true;
+	guest_post(w.g, VMBUS_MODIFY_CHANNEL, &modify, sizeof(modify));
+	assert_true(reactor_inline_step()); /* the server's */
+	expect_nothing(w.g);
+	/* One that comes before the answer is one too many. */
+	guest_post(w.g, VMBUS_MODIFY_CHANNEL, &modify, sizeof(modify));
+	assert_true(reactor_inline_step()); /* the channel's */
+	expect_nothing(w.g);
+	reactor_inline_drain();
+	w.g->manual = false;
+	expect_violation(before, "vmbus.modify.busy");
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(guest_expect(w.g,
+					      VMBUS_MODIFY_CHANNEL_RESPONSE,
+					      &response, sizeof(response)), 0);
+		assert_int_equal(!le32_to_cpu(response.status), i);
+	}
+	expect_echo(&ch, 1);
+	assert_int_equal(w.g->signal_vp, 2);
+	assert_int_equal(guest_shut(&ch), 0);
+	world_end(&w);
+}
+
 static void signals_find_their_channel(void **state)
 {
 	struct guest_channel ch;
@@ -429,6 +468,7 @@ int main(void)
 		cmocka_unit_test(late_signals_find_the_new_reactor),
 		cmocka_unit_test(wrong_opens_fail),
 		cmocka_unit_test(V_18_interrupts_follow_modify),
+		cmocka_unit_test(modify_is_answered_by_the_channels_reactor),
 		cmocka_unit_test(signals_find_their_channel),
 		cmocka_unit_test(client_is_kicked_after_open),
 		cmocka_unit_test(broken_channel_stops_alone),
