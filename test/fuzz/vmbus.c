@@ -39,6 +39,7 @@ struct toy {
 	struct vmbus_device dev; /* first */
 	bool offered, touchy, slow, fails;
 	unsigned int open, closing;
+	bool has[4]; /* of these sub-indexes, one is open */
 	struct vmbus_channel *waits[8]; /* closing, if slow */
 };
 
@@ -103,6 +104,8 @@ static int toy_open(struct vmbus_device *dev, struct vmbus_channel *ch)
 	fuzz_expect(reactor_is_current(ch->reactor), ch->id, 0);
 	if (t->fails)
 		return -EIO;
+	fuzz_expect(!t->has[ch->sub_index], ch->id, ch->sub_index);
+	t->has[ch->sub_index] = true;
 	t->open++;
 	ch->opaque = t;
 	return 0;
@@ -146,6 +149,13 @@ static void toy_run(struct vmbus_channel *ch)
 		vmbus_channel_signal(ch);
 }
 
+static void closed(struct toy *t, struct vmbus_channel *ch)
+{
+	t->has[ch->sub_index] = false;
+	t->open--;
+	vmbus_channel_closed(ch);
+}
+
 static void toy_close(struct vmbus_channel *ch)
 {
 	struct toy *t = ch->opaque;
@@ -155,16 +165,13 @@ static void toy_close(struct vmbus_channel *ch)
 		t->waits[t->closing++] = ch;
 		return;
 	}
-	t->open--;
-	vmbus_channel_closed(ch);
+	closed(t, ch);
 }
 
 static void let_go(struct toy *t)
 {
-	while (t->closing) {
-		t->open--;
-		vmbus_channel_closed(t->waits[--t->closing]);
-	}
+	while (t->closing)
+		closed(t, t->waits[--t->closing]);
 }
 
 static void toy_revoked(struct vmbus_device *dev)
