@@ -3,7 +3,8 @@
 # What a synthetic NIC can, one after the other. On the command line, beside
 # what net_lib.sh says: `job=offloads' (queues, tables, offloads, IPv6),
 # `job=versions nics=N' (data over each of eth0 to ethN-1), `job=pair' (two NICs
-# that are wired to each other: MTUs and tags), `job=counts' and `job=bursts'
+# that are wired to each other: MTUs and tags), `job=data times=N' (N times 32
+# MiB each way between those, which have MTU 9000), `job=counts' and `job=bursts'
 # (what a frame costs, of a transfer and of bursts of 32).
 set -u
 prefix=net
@@ -113,7 +114,7 @@ versions() {
 
 in_far() { nsenter -t $far -n "$@" || fail "far: $*: $?"; }
 
-# sent ADDRESS: 1 MiB to there by TCP.
+# sent ADDRESS: /tmp/data to there by TCP.
 sent() {
 	nsenter -t $far -n socat -u TCP-LISTEN:7,reuseaddr - >/tmp/came &
 	sleep 1
@@ -163,6 +164,26 @@ tags() {
 	tell "tagged: 1 MiB each way"
 }
 
+# Large sends that are large, or a slow sender makes them of two segments.
+data() {
+	local round=0 segments=/proc/sys/net/ipv4/tcp_min_tso_segs
+
+	echo 40 >$segments || fail "segments: $?"
+	in_far sh -c "echo 40 >$segments"
+	ip link set eth0 mtu 9000 || fail "MTU: $?"
+	in_far ip link set eth1 mtu 9000
+	head -c $((32 << 20)) /dev/urandom >/tmp/data
+	while [ $round -lt "$(value times)" ]; do
+		round=$((round + 1))
+		echo "round $round" | dd of=/tmp/data conv=notrunc 2>/dev/null
+		sent 10.4.0.2
+		came 10.4.0.2
+		tell "transfer $round"
+	done
+	tell "counters rx $(cat /sys/class/net/eth0/statistics/rx_packets)" \
+		"tx $(frames_sent)"
+}
+
 # counted NAME COMMAND...: with silence around it. 3 s for what came before.
 counted() {
 	local name=$1
@@ -197,7 +218,7 @@ bursts() {
 # pair JOB...: with both of them up.
 pair() {
 	wait_for /sys/class/net/eth1 $((20 * pace)) || fail "no eth1"
-	unshare -n sleep 1000 &
+	unshare -n sleep 100000 &
 	far=$!
 	sleep 1
 	ip link set eth1 netns $far || fail "netns: $?"
@@ -222,6 +243,7 @@ offloads)
 	ipv6;;
 versions) versions;;
 pair) pair mtus tags;;
+data) pair data;;
 counts) pair counts;;
 bursts) pair bursts;;
 *) fail "job \`$(value job)': not one";;
