@@ -175,13 +175,14 @@ static void ring_again(struct nic_queue *q)
 	q->stats.doorbells = q->doorbells.rung;
 }
 
-/* Twice in a row the next entry is missing and the one behind it is there. (Of
- * one that is missing among those of sent frames, the frame tells.) */
+/* Twice in a row the next entry is missing and the one behind it is there; it
+ * may wake us without end meanwhile. (Of one that is missing among those of sent
+ * frames, the frame tells.) */
 static bool has_hole(struct nic_queue *q)
 {
 	bool known = q->hole == q->rx_cq.head;
 
-	if (!q->receives || !mana_cq_is_ahead(&q->rx_cq))
+	if (q->stopped || !q->receives || !mana_cq_has_hole(&q->rx_cq))
 		return false;
 	q->hole = q->rx_cq.head;
 	return known;
@@ -193,16 +194,17 @@ static void look_at(struct reactor_call *call)
 		offsetof(struct nic_queue, look));
 	uint32_t tx = q->tx_cq.head, rx = q->rx_cq.head;
 
+	if (has_hole(q)) {
+		queue_break(q, "a completion was left out");
+		return;
+	}
 	if (q->idle < IDLE_PASSES || q->rests) /* it polls anyway */
 		return;
 	poll_queue(&q->poll);
 	if (!q->attached || q->stopped)
 		return;
 	if (q->tx_cq.head == tx && q->rx_cq.head == rx) {
-		if (has_hole(q))
-			queue_break(q, "a completion was left out");
-		else
-			ring_again(q);
+		ring_again(q);
 		return;
 	}
 	q->found_late++;

@@ -209,15 +209,19 @@ int mana_cq_next(struct mana_cq *cq, struct mana_cqe *cqe)
 	return 1;
 }
 
-bool mana_cq_is_ahead(const struct mana_cq *cq)
+static bool is_there(const struct mana_cq *cq, uint32_t head)
 {
-	uint32_t after = cq->head + 1;
-	const struct mana_cqe *cqe = &cq->ring[after & (cq->count - 1)];
+	const struct mana_cqe *cqe = &cq->ring[head & (cq->count - 1)];
 	uint32_t info = __atomic_load_n((const uint32_t *)(const void *)
-					&cqe->info, __ATOMIC_RELAXED);
+					&cqe->info, __ATOMIC_ACQUIRE);
 
 	return info >> MANA_CQE_OWNER_SHIFT ==
-	       (after / cq->count & MANA_CQE_OWNER_MASK);
+	       (head / cq->count & MANA_CQE_OWNER_MASK);
+}
+
+bool mana_cq_has_hole(const struct mana_cq *cq)
+{
+	return is_there(cq, cq->head + 1) && !is_there(cq, cq->head);
 }
 
 static void tell(struct mana_doorbells *db, struct mana_cq *cq)
