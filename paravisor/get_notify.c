@@ -14,12 +14,14 @@
  * and so do those that find the pipe full. In absent and gone they are logged
  * and dropped: nobody listens.
  *
- * A report of the guest's end stays at the head of the queue while a port is
+ * A report of the guest's end or crash stays at the head of the queue while a port is
  * busy, until a timer says that this took long enough. The timer is armed on
  * the reactor by a posted call, because ends are reported on any thread.
  *
  * The first end of a guest counts; what it does afterwards (other VPs run for
- * a moment) is logged and dropped, until again().
+ * a moment) is logged and dropped, until again(). A crash is no end: the guest
+ * may go on for long, to save a dump, and its end is told then. Of crashes the
+ * first counts, too.
  *
  * A change of settings is put together (get_settings.c), handed to who applies
  * it, and answered once; the protocol gives an answer no name, so there is one
@@ -192,23 +194,33 @@ void get_notify_busy(struct get_notify *get, unsigned int port, bool busy)
 	get_notify_unlock(get);
 }
 
-/* Reports the guest's end, once. */
-static void end(struct get_notify *get, const char *what, const void *message,
-		size_t size)
+/* Reports what counts once in a life; `reported`: it was, this is dropped. */
+static bool report(struct get_notify *get, bool *reported, const char *what,
+		   const void *message, size_t size)
 {
+	bool first;
+
 	get_notify_lock(get);
-	if (get->ended) {
-		get->dropped++;
-		log_info("guest: %s, after its end", what);
-	} else {
-		get->ended = true;
+	first = !*reported;
+	if (first) {
+		*reported = true;
 		get->drain_over = false;
 		log_info("guest: %s", what);
 		queue(get, message, size, true);
 		if (get->busy && get->reactor)
 			reactor_post(get->reactor, &get->drain);
+	} else {
+		get->dropped++;
 	}
 	get_notify_unlock(get);
+	return first;
+}
+
+static void end(struct get_notify *get, const char *what, const void *message,
+		size_t size)
+{
+	if (!report(get, &get->ended, what, message, size))
+		log_info("guest: %s, after its end", what);
 }
 
 static void report_power_off(struct host_notify *host)
@@ -231,6 +243,7 @@ static void report_crash(struct host_notify *host, uint32_t vp,
 			 uint64_t control,
 			 const uint64_t parameter[HOST_CRASH_PARAMETERS])
 {
+	struct get_notify *get = get_of_host(host);
 	struct get_vtl_crash message = {
 		.header = header_of(GET_HOST_NOTIFICATION, GET_VTL_CRASH),
 		.vp_index = cpu_to_le32(vp),
@@ -239,7 +252,8 @@ static void report_crash(struct host_notify *host, uint32_t vp,
 
 	for (unsigned int i = 0; i < GET_CRASH_PARAMETERS; i++)
 		message.parameters[i] = cpu_to_le64(parameter[i]);
-	end(get_of_host(host), "crash", &message, sizeof(message));
+	/* No line for what is dropped: a guest can do it without end. */
+	report(get, &get->crashed, "crash", &message, sizeof(message));
 }
 
 static void report_triple_fault(struct host_notify *host, uint32_t vp)
@@ -279,6 +293,7 @@ static void report_again(struct host_notify *host)
 
 	get_notify_lock(get);
 	get->ended = false;
+	get->crashed = false;
 	get_notify_unlock(get);
 }
 

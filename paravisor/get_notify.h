@@ -43,7 +43,7 @@ struct get_notify {
 	struct message_pipe *pipe; /* NULL: absent */
 	pthread_mutex_t lock;	 /* of all below, and of the pipe */
 	bool accepted, gone, absent;
-	bool ended;		 /* the guest's end was reported */
+	bool ended, crashed;	 /* the guest's end, its crash was reported */
 	struct get_queued queue[GET_NOTIFY_QUEUE];
 	unsigned int head, count;
 	uint32_t busy;		 /* a bit for each port */

@@ -150,6 +150,40 @@ static void first_end_counts(void **state)
 	assert_int_equal(get.dropped, 2);
 }
 
+/* A guest that says that it crashed goes on, until it ends: both are told. */
+static void crash_is_no_end(void **state)
+{
+	const uint64_t parameter[5] = { 1, 2, 3, 4, 5 };
+	struct host_notify *h = &get.host;
+	const char *said;
+
+	(void)state;
+	start();
+	h->ops->crash(h, 0, 1ull << 63, parameter);
+	h->ops->power_off(h);
+	assert_int_equal(host.count, 4);
+	assert_memory_equal(host.message[2], "\1\1\x8\0", 4);
+	assert_memory_equal(host.message[3], "\1\1\1\0", 4);
+	h->ops->again(h);
+	h->ops->crash(h, 0, 1ull << 63, parameter);
+	h->ops->triple_fault(h, 0);
+	assert_int_equal(host.count, 6);
+	assert_memory_equal(host.message[4], "\1\1\x8\0", 4);
+	assert_memory_equal(host.message[5], "\1\1\x9\0", 4);
+	assert_int_equal(get.dropped, 0);
+	/* Once in a life, and then without a word. */
+	h->ops->again(h);
+	captured_stderr();
+	capture_stderr();
+	for (unsigned int i = 0; i < 100; i++)
+		h->ops->crash(h, 0, 1ull << 63, parameter);
+	assert_int_equal(host.count, 7);
+	assert_int_equal(get.dropped, 99);
+	said = captured_stderr();
+	capture_stderr();
+	assert_true(is_one_line(said));
+}
+
 static void reports_wait_for_the_version(void **state)
 {
 	struct host_notify *h = &get.host;
@@ -542,6 +576,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		T(each_report),
 		T(first_end_counts),
+		T(crash_is_no_end),
 		T(reports_wait_for_the_version),
 		T(why_it_did_not_start),
 		T(reports_wait_for_room),

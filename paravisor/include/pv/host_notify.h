@@ -7,9 +7,10 @@
  * counters. The host decides what happens next; a host without the transport
  * is told nothing, which is logged once.
  *
- * Threads: any VP thread; no call blocks. The first report counts, because
- * what a guest does after it has ended means nothing: later ones are logged
- * and dropped until again().
+ * Threads: any VP thread; no call blocks. The first end that is reported
+ * counts, because what a guest does after it has ended means nothing: later
+ * ones are logged and dropped until again(). A crash is no end, for the guest
+ * goes on; the first one counts.
  */
 #ifndef PV_HOST_NOTIFY_H
 #define PV_HOST_NOTIFY_H
@@ -30,7 +31,7 @@ struct host_notify_ops {
 	/* VTL0 was loaded and starts (`why` NULL), or cannot: one line that
 	 * says why, copied, of which the transport may send a part. */
 	void (*started)(struct host_notify *host, const char *why);
-	/* The guest was started anew: its next report counts again. */
+	/* The guest was started anew: its next reports count again. */
 	void (*again)(struct host_notify *host);
 };
 
