@@ -79,7 +79,7 @@ static struct {
 } hits[NR_ROWS];
 
 static struct unknown {
-	atomic_uint msr; /* 0: free; no such register comes here */
+	_Atomic uint64_t key; /* the register + 1, as there is one 0; 0: free */
 	_Atomic uint64_t rip, reads, writes;
 } unknowns[MSR_UNKNOWN_MAX];
 static _Atomic uint64_t unknown_rest;
@@ -100,16 +100,17 @@ static struct unknown *note(uint32_t msr, uint64_t rip, bool write)
 {
 	for (size_t i = 0; i < MSR_UNKNOWN_MAX; i++) {
 		struct unknown *u = &unknowns[i];
-		unsigned int there = 0;
+		uint64_t there = 0;
 
-		if (atomic_compare_exchange_strong(&u->msr, &there, msr)) {
+		if (atomic_compare_exchange_strong(&u->key, &there,
+						   msr + 1ull)) {
 			u->rip = rip;
 			log_info("%#x is nobody's: #GP (first %s at %#llx)",
 				 msr, write ? "write" : "read",
 				 (unsigned long long)rip);
 			return u;
 		}
-		if (there == msr)
+		if (there == msr + 1ull)
 			return u;
 	}
 	return NULL;
@@ -192,7 +193,7 @@ static void describe_unknown(const struct unknown *u, struct inspect *out)
 {
 	char name[12];
 
-	snprintf(name, sizeof(name), "%#x", u->msr);
+	snprintf(name, sizeof(name), "0x%x", (uint32_t)(u->key - 1));
 	if (!inspect_begin(out, name))
 		return;
 	inspect_hex(out, "rip", u->rip);
@@ -215,7 +216,7 @@ void msr_inspect(void *nothing, struct inspect *out)
 	}
 	if (inspect_begin(out, "unknown")) {
 		for (size_t i = 0; i < MSR_UNKNOWN_MAX; i++)
-			if (unknowns[i].msr)
+			if (unknowns[i].key)
 				describe_unknown(&unknowns[i], out);
 		inspect_end(out);
 	}

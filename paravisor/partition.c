@@ -487,12 +487,12 @@ void partition_crashed(struct partition *p, const struct vp *vp)
 
 	for (unsigned int i = 0; i < HOST_CRASH_PARAMETERS; i++)
 		parameter[i] = p->crash.reg[i];
-	log_warn("VTL0, VP %u: crash %#llx %#llx %#llx %#llx %#llx",
-		 vp->index, (unsigned long long)parameter[0],
-		 (unsigned long long)parameter[1],
-		 (unsigned long long)parameter[2],
-		 (unsigned long long)parameter[3],
-		 (unsigned long long)parameter[4]);
+	log_warn_limited("VTL0, VP %u: crash %#llx %#llx %#llx %#llx %#llx",
+			 vp->index, (unsigned long long)parameter[0],
+			 (unsigned long long)parameter[1],
+			 (unsigned long long)parameter[2],
+			 (unsigned long long)parameter[3],
+			 (unsigned long long)parameter[4]);
 	if (p->host)
 		p->host->ops->crash(p->host, vp->index, control, parameter);
 }
