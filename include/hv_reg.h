@@ -89,6 +89,7 @@ enum hv_status {
 	HV_STATUS_INVALID_SYNIC_STATE = 0x0018,
 	HV_STATUS_OBJECT_IN_USE = 0x0019,
 	HV_STATUS_INVALID_REGISTER_VALUE = 0x0050,
+	HV_STATUS_TIMEOUT = 0x0078, /* ended early: to be called again */
 	HV_STATUS_VTL_ALREADY_ENABLED = 0x0086,
 };
 
@@ -566,6 +567,8 @@ _Static_assert(sizeof(struct hv_input_modify_protection) == 16, "TLFS");
 /* VsmCapabilities. */
 #define HV_VSM_INTERCEPT_PAGE (1ull << 27)
 #define HV_VSM_RETURN_ACTION (1ull << 28)
+#define HV_VSM_NOT_PRESENT (1ull << 30)
+#define HV_VSM_SYSTEM_RESET (1ull << 32)
 
 /* VsmPartitionConfig. */
 #define HV_VSM_CONFIG_PROTECTION (1ull << 0)

@@ -41,6 +41,8 @@ LOG_MODULE("mshv");
 #define HUGE_PAGE (2u << 20)
 /* First page offset of the register pages in the VTL descriptor. */
 #define REGISTER_PAGES (1u << 16)
+/* Each takes the hypervisor some 50 us: half a second without an element. */
+#define TIMEOUTS_MAX 10000u
 
 /* The daemon's own hypercalls; the kernel refuses all others. */
 static const uint16_t allowed_calls[] = {
@@ -149,25 +151,46 @@ void *mshv_map(struct mshv *m, void *va, uint64_t gpa, uint64_t size)
 
 /* ---- hypercalls ---- */
 
+/*
+ * A call that takes long is ended early by the hypervisor, to be made again
+ * from the first element that is not done (TLFS, "Hypercall Continuation");
+ * the counts of elements are from the beginning of the list.
+ */
 int mshv_hypercall(struct mshv *m, uint16_t code, uint16_t reps,
 		   const void *in, size_t in_size, void *out, size_t out_size,
 		   uint16_t *status)
 {
 	uint64_t nothing; /* the kernel wants an address in any case */
 	struct mshv_vtl_hvcall call = {
-		.control = code | (uint64_t)reps << HV_CONTROL_REP_COUNT_SHIFT,
 		.input_size = in_size,
 		.input_ptr = (uintptr_t)in,
 		.output_size = out_size,
 		.output_ptr = (uintptr_t)(out ? out : &nothing),
 	};
+	unsigned int timeouts = 0, done = 0, n;
 
+	/* Of a list of output, what came before would be lost. */
+	pv_bug(out && reps > 1, code, reps);
 	*status = HV_STATUS_SUCCESS;
-	atomic_fetch_add_explicit(&m->hypercalls, 1, memory_order_relaxed);
-	if (ioctl(m->hvcall, MSHV_HVCALL, &call) < 0)
-		return -errno;
-	*status = call.status & HV_RESULT_STATUS_MASK;
-	return 0;
+	do {
+		call.control = code |
+			(uint64_t)reps << HV_CONTROL_REP_COUNT_SHIFT |
+			(uint64_t)done << HV_CONTROL_REP_START_SHIFT;
+		atomic_fetch_add_explicit(&m->hypercalls, 1,
+					  memory_order_relaxed);
+		if (ioctl(m->hvcall, MSHV_HVCALL, &call) < 0)
+			return -errno;
+		*status = call.status & HV_RESULT_STATUS_MASK;
+		n = call.status >> HV_RESULT_REPS_SHIFT & HV_RESULT_REPS_MASK;
+		if (n > done) {
+			timeouts = 0;
+			done = n;
+		}
+	} while (*status == HV_STATUS_TIMEOUT && timeouts++ < TIMEOUTS_MAX);
+	if (*status || !reps || done == reps)
+		return 0;
+	log_err("hypercall %#x: %u of %u elements done", code, done, reps);
+	return -EIO;
 }
 
 static int own_register_result(int ret, uint32_t name, uint16_t status)

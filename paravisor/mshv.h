@@ -60,8 +60,10 @@ void *mshv_map(struct mshv *m, void *va, uint64_t gpa, uint64_t size);
 
 /*
  * One hypercall of VTL2 with `reps` elements in its input (0 = not a rep
- * call). `out` may be NULL with out_size 0; sizes up to 4096. Any thread.
- * 0 with *status set, or -errno when the kernel refused.
+ * call), as often as it takes: the hypervisor may end it before it is done.
+ * `out` may be NULL with out_size 0, and has one element at most; sizes up to
+ * 4096. Any thread. 0 with *status set; -EIO, logged: success of fewer
+ * elements; -errno when the kernel refused.
  */
 int mshv_hypercall(struct mshv *m, uint16_t code, uint16_t reps,
 		   const void *in, size_t in_size, void *out, size_t out_size,

@@ -167,26 +167,35 @@ static int hide(struct partition *p, const struct dt_range *vtl2)
 
 /*
  * The kernel has set up what it needs; VTL0's start-up is to be the
- * hypervisor's matter (not VP_STARTUP), its end is ours.
+ * hypervisor's matter (not VP_STARTUP), its end is ours. A host refuses what it
+ * does not say that it has.
  */
 static int configure_vsm(struct partition *p)
 {
+	static const struct {
+		uint64_t capability, config;
+	} optional[] = {
+		{ HV_VSM_INTERCEPT_PAGE, HV_VSM_CONFIG_INTERCEPT_PAGE },
+		{ HV_VSM_NOT_PRESENT, HV_VSM_CONFIG_NOT_PRESENT },
+		{ HV_VSM_SYSTEM_RESET, HV_VSM_CONFIG_SYSTEM_RESET },
+	};
 	uint64_t capabilities;
 	uint64_t config = HV_VSM_CONFIG_PROTECTION |
 			  HV_VSM_CONFIG_DEFAULT_MASK_MASK
 				  << HV_VSM_CONFIG_DEFAULT_MASK_SHIFT |
 			  HV_VSM_CONFIG_ZERO_ON_RESET |
 			  HV_VSM_CONFIG_CPUID_UNIMPLEMENTED |
-			  HV_VSM_CONFIG_UNRECOVERABLE_EXCEPTION |
-			  HV_VSM_CONFIG_NOT_PRESENT |
-			  HV_VSM_CONFIG_SYSTEM_RESET;
+			  HV_VSM_CONFIG_UNRECOVERABLE_EXCEPTION;
 	int ret = mshv_get_own_register(&p->mshv, HV_REG_VSM_CAPABILITIES,
 					&capabilities);
 
 	if (ret)
 		return ret;
-	if (capabilities & HV_VSM_INTERCEPT_PAGE)
-		config |= HV_VSM_CONFIG_INTERCEPT_PAGE;
+	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
+		if (capabilities & optional[i].capability)
+			config |= optional[i].config;
+	log_info("VSM: capabilities %#llx, configuration %#llx",
+		 (unsigned long long)capabilities, (unsigned long long)config);
 	return mshv_set_own_register(&p->mshv, HV_REG_VSM_PARTITION_CONFIG,
 				     config);
 }

@@ -506,7 +506,8 @@ uint16_t vsm_get(struct vp *vp, enum vtl vtl, uint32_t name,
 		      HYPERCALL_OFFSET_RETURN << HV_CODE_PAGE_RETURN_SHIFT;
 		break;
 	case HV_REG_VSM_CAPABILITIES:
-		low = HV_VSM_INTERCEPT_PAGE | HV_VSM_RETURN_ACTION;
+		low = HV_VSM_INTERCEPT_PAGE | HV_VSM_RETURN_ACTION |
+		      HV_VSM_NOT_PRESENT | HV_VSM_SYSTEM_RESET;
 		break;
 	case HV_REG_VSM_PARTITION_CONFIG:
 		low = atomic_load(&vp->m->vsm_config);
