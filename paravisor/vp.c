@@ -130,6 +130,23 @@ void vp_inject_page_fault(struct vp *vp, uint64_t gva, uint32_t code)
 
 /* ---- reset ---- */
 
+/*
+ * INIT leaves IA32_APIC_BASE as it is (SDM 3, "Local APIC State After It
+ * Receives an INIT"), and a local APIC that VTL0 switched off takes no INIT: so
+ * this comes before. A host that refuses it gets no worse.
+ */
+static void reset_apic_base(struct vp *vp, bool first)
+{
+	struct vp_register base = { HV_REG_APIC_BASE, vp->apic_base, 0 };
+
+	if (first) {
+		if (!mshv_vp_get_register(&vp->hw, &base))
+			vp->apic_base = base.low;
+	} else if (vp->apic_base && mshv_vp_set_register(&vp->hw, &base)) {
+		log_warn("VP %u: APIC base not reset: refused", vp->index);
+	}
+}
+
 /* INIT takes VTL0's local APIC, core registers and pending events back; VTL2
  * itself may send it to a lower VTL. */
 static int send_init(struct vp *vp)
@@ -227,6 +244,7 @@ int vp_reset(struct vp *vp, bool first)
 	 * guest, whose registers are set by hypercall. */
 	mshv_vp_clean_page(&vp->hw);
 	vp->hw.run->actions_size = 0;
+	reset_apic_base(vp, first);
 	if (!first) {
 		synic_reset(&vp->synic);
 		ret = send_init(vp);

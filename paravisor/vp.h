@@ -40,6 +40,7 @@ extern const struct trace_names vp_exit_names;
 struct vp {
 	unsigned int index; /* and the CPU number */
 	uint32_t apic_id;
+	uint64_t apic_base; /* before VTL0 ran; 0: the host does not say */
 	struct partition *partition;
 	struct mshv_vp hw;
 	struct reactor *reactor;
@@ -73,7 +74,7 @@ void vp_publish(struct vp *vp);
  * Puts the VP into the state of a reset (TLFS, "Virtual Processors"): VTL0's
  * registers, SynIC, timers and local APIC. An application processor then waits
  * for INIT and SIPI. `first`: the hypervisor has just made it, so there is
- * nothing to undo. Own thread. 0 or -errno, logged.
+ * nothing to undo, only to be remembered. Own thread. 0 or -errno, logged.
  */
 int vp_reset(struct vp *vp, bool first);
 

@@ -19,8 +19,8 @@
  *	repeat=N		each one so often
  *	times=1			how long each one took
  *	go=1			waits for a byte from COM1 first
- *	restart=1		after the cases the machine is reset; the second
- *				start runs none
+ *	restart=1		after the cases the machine is reset, with the
+ *				local APIC off; the second start runs none
  *	NAME=NUMBER		see option_number()
  *
  * Failure answers: a case that fails ends at its first failure, with one line
@@ -37,6 +37,8 @@
 #define RAM_BASE 0x1000000u
 #define RESET_PORT 0xcf9
 #define RESET 6
+#define MSR_APIC_BASE 0x1b
+#define APIC_BASE_ENABLE (1ull << 11)
 #define TIME_PER_MS (HV_REF_TIME_HZ / 1000)
 
 /* Where the second start finds that it is one: RAM that no loader uses. */
@@ -251,7 +253,7 @@ static void wait_for_go(void)
 
 static void run_all(void)
 {
-	uint64_t start;
+	uint64_t start, base;
 
 	print("# up in %lu ms\n", (hv_time() - entered) / TIME_PER_MS);
 	wait_for_go();
@@ -262,9 +264,22 @@ static void run_all(void)
 	if (!option_number("restart", 0))
 		return;
 	*RESTARTED = RESTARTED_MAGIC;
+	msr_read(MSR_APIC_BASE, &base);
+	msr_write(MSR_APIC_BASE, base & ~APIC_BASE_ENABLE);
 	outb(RESET_PORT, RESET);
 	for (;;)
 		relax();
+}
+
+static void second_start(void)
+{
+	uint64_t base;
+
+	*RESTARTED = 0;
+	if (!msr_read(MSR_APIC_BASE, &base) || !(base & APIC_BASE_ENABLE))
+		print("Bail out! the local APIC is off after a reset\n");
+	print("# second start\n");
+	wait_for_go();
 }
 
 void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks)
@@ -280,9 +295,7 @@ void tiny_main(const struct linux_boot_params *bp, uint64_t entry_ticks)
 	if (!acpi_init(le64_to_cpu(bp->acpi_rsdp_addr)))
 		print("# no ACPI tables\n");
 	if (*RESTARTED == RESTARTED_MAGIC) {
-		*RESTARTED = 0;
-		print("# second start\n");
-		wait_for_go();
+		second_start();
 	} else if (!vps_start()) {
 		print("Bail out! a VP did not start\n");
 	} else if (!hv_init()) {

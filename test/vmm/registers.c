@@ -8,7 +8,9 @@
  *	                  APIC base: copied out by KVM at each exit, copied in at
  *	                  the next entry only if marked dirty. So any order of
  *	                  writes is fine, inconsistent states in between too:
- *	                  KVM sees the sum, when the VTL runs again
+ *	                  KVM sees the sum, when the VTL runs again. Only the
+ *	                  APIC base is set at once, too: an INIT that is sent
+ *	                  before that goes by it
  *	KVM's MSRs        one ioctl each
  *	KVM, other        debug registers, XMM, events, activity
  *	our MSRs          SynIC, timers, pages (msr.c)
@@ -113,6 +115,8 @@ static __u64 *run_page_word(struct vcpu *vcpu, uint32_t name, bool *special)
 		return NULL;
 	}
 }
+
+#define MSR_APIC_BASE 0x1b /* SDM 4, IA32_APIC_BASE */
 
 static const struct {
 	uint32_t name, msr;
@@ -425,6 +429,9 @@ uint16_t register_set(struct vp *vp, enum vtl vtl, uint32_t name,
 	bool special;
 	__u64 *word;
 
+	if (name == HV_REG_APIC_BASE &&
+	    vcpu_set_msr(&vv->vcpu, MSR_APIC_BASE, le64_to_cpu(value->low)) < 0)
+		return HV_STATUS_INVALID_REGISTER_VALUE;
 	word = run_page_word(&vv->vcpu, name, &special);
 	if (word) {
 		*word = le64_to_cpu(value->low);
