@@ -14,9 +14,9 @@
  * A client that has closed its half is answered what it still waits for; if it
  * had commands started, it is taken to have gone, and they go with it.
  *
- * Failure: a client that leaves a frame or an answer where it is for
- * DIAG_CLIENT_DEADLINE, or that lets more than DIAG_OUT_MAX of answers pile up,
- * loses its connection.
+ * Failure: a client that has a frame not whole, or answers not taken, within
+ * DIAG_CLIENT_DEADLINE, however often a byte goes, or that lets more than
+ * DIAG_OUT_MAX of answers pile up, loses its connection.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -115,7 +115,7 @@ static uint8_t *queue(struct diag_server *s, struct diag_client *c, size_t len)
 		goto out_close;
 	c->out = out;
 	if (!left)
-		c->used = s->now; /* from here on it has to be taken */
+		c->used = c->out_begun = s->now;
 	c->out_len += len;
 	return out + left;
 
@@ -259,6 +259,8 @@ void diag_client_input(struct diag_server *s, struct diag_client *c,
 		struct ttrpc_header header;
 		size_t n;
 
+		if (!c->in_len && !c->skip)
+			c->in_begun = s->now;
 		if (c->skip) {
 			n = c->skip < len ? c->skip : len;
 			c->skip -= (uint32_t)n;
@@ -329,9 +331,14 @@ static void transmit(struct diag_server *s, struct diag_client *c)
 		diag_client_close(s, c);
 }
 
-static bool unfinished(const struct diag_client *c)
+/* When what was begun has to be done; UINT64_MAX: nothing was. */
+static uint64_t due(const struct diag_client *c)
 {
-	return c->in_len || c->skip || c->out_at < c->out_len;
+	uint64_t begun = c->in_len || c->skip ? c->in_begun : UINT64_MAX;
+
+	if (c->out_at < c->out_len && c->out_begun < begun)
+		begun = c->out_begun;
+	return begun == UINT64_MAX ? begun : begun + DIAG_CLIENT_DEADLINE;
 }
 
 void diag_clients_poll(struct diag_server *s)
@@ -347,8 +354,8 @@ void diag_clients_poll(struct diag_server *s)
 		 * is nothing to be read. */
 		c->poll = diag_poll(s, c->fd, out ? POLLOUT :
 					      c->ending ? 0 : POLLIN);
-		if (unfinished(c))
-			diag_wake_at(s, c->used + DIAG_CLIENT_DEADLINE);
+		if (due(c) != UINT64_MAX)
+			diag_wake_at(s, due(c));
 	}
 }
 
@@ -363,8 +370,7 @@ void diag_clients_serve(struct diag_server *s)
 			transmit(s, c);
 		else if (c->poll->revents)
 			receive(s, c);
-		if (c->fd >= 0 && unfinished(c) &&
-		    s->now - c->used >= DIAG_CLIENT_DEADLINE)
+		if (c->fd >= 0 && s->now >= due(c))
 			diag_client_close(s, c);
 	}
 }

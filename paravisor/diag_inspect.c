@@ -4,19 +4,19 @@
  *
  * Owns a thread's time and one answer's worth of memory. The thread waits on
  * sockets; the tree is described on a reactor, where its objects live, while
- * the thread waits for that. One connection at a time: a client that neither
- * asks nor reads for IDLE_SECONDS is dropped, so that the next one gets its
- * turn.
+ * the thread waits for that. One connection at a time: a client that has not
+ * asked a whole question, or not read a whole answer, in IDLE_SECONDS is
+ * dropped, so that the next one gets its turn.
  *
  * A question that cannot be understood is answered with the reason; one longer
  * than a line may be ends the connection.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 /* Behind libc's socket header, whose types it uses. */
@@ -32,6 +32,7 @@
 LOG_MODULE("inspect");
 
 #define IDLE_SECONDS 5
+#define IDLE (IDLE_SECONDS * 1000000000ull)
 #define QUESTION_MAX 1024
 #define PATH_MAX_BYTES 256
 #define ANSWER_MAX (256u << 10)
@@ -92,12 +93,32 @@ static const char *parse(char *line, size_t len, struct question *q)
 	return error;
 }
 
+/* Bytes to read, or room to write, before the deadline. */
+static bool ready(int fd, short events, uint64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	uint64_t now = reactor_now();
+
+	return now < deadline &&
+	       poll(&p, 1, (int)((deadline - now) / 1000000) + 1) != 0;
+}
+
+static bool again(ssize_t n)
+{
+	return n < 0 && (errno == EINTR || errno == EAGAIN);
+}
+
 static bool send_all(int fd, const char *p, size_t len)
 {
-	while (len) {
-		ssize_t n = send(fd, p, len, MSG_NOSIGNAL);
+	uint64_t deadline = reactor_now() + IDLE;
 
-		if (n < 0 && errno == EINTR)
+	while (len) {
+		ssize_t n;
+
+		if (!ready(fd, POLLOUT, deadline))
+			return false;
+		n = send(fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (again(n))
 			continue;
 		if (n <= 0)
 			return false;
@@ -131,6 +152,7 @@ static bool respond(int fd, struct reactor *reactor, char *line, size_t len)
 
 void diag_inspect_client(int fd, struct reactor *reactor)
 {
+	uint64_t deadline = reactor_now() + IDLE;
 	char buffer[QUESTION_MAX] = "";
 	size_t len = 0;
 
@@ -145,12 +167,13 @@ void diag_inspect_client(int fd, struct reactor *reactor)
 				return;
 			len -= line + 1;
 			memmove(buffer, end + 1, len);
+			deadline = reactor_now() + IDLE;
 			continue;
 		}
-		if (len == sizeof(buffer))
+		if (len == sizeof(buffer) || !ready(fd, POLLIN, deadline))
 			return;
-		n = recv(fd, buffer + len, sizeof(buffer) - len, 0);
-		if (n < 0 && errno == EINTR)
+		n = recv(fd, buffer + len, sizeof(buffer) - len, MSG_DONTWAIT);
+		if (again(n))
 			continue;
 		if (n <= 0)
 			return;
@@ -181,8 +204,6 @@ int diag_inspect_listen(void)
 
 _Noreturn void diag_inspect_serve(int listener, struct reactor *reactor)
 {
-	static const struct timeval idle = { .tv_sec = IDLE_SECONDS };
-
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 
@@ -191,8 +212,6 @@ _Noreturn void diag_inspect_serve(int listener, struct reactor *reactor)
 			sleep(1);
 			continue;
 		}
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof(idle));
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof(idle));
 		diag_inspect_client(fd, reactor);
 		close(fd);
 	}

@@ -150,6 +150,9 @@ void diag_processes_orphaned(struct diag_server *s, uint32_t client)
 	for (unsigned int i = 0; i < DIAG_PROCESSES; i++) {
 		struct diag_process *p = &s->process[i];
 
+		/* Its end is there for another to wait for. */
+		if (p->waits.client == client)
+			p->waits.stream = 0;
 		if (!p->pid || p->client != client)
 			continue;
 		if (p->pidfd < 0)

@@ -26,7 +26,7 @@
 #define DIAG_OUT_MAX (1u << 20)
 
 #define DIAG_SECOND 1000000000ull
-/* A frame that was begun, an answer that was not taken. */
+/* A frame that was begun, answers that are not taken: in whole. */
 #define DIAG_CLIENT_DEADLINE (10 * DIAG_SECOND)
 #define DIAG_CLAIM_DEADLINE (30 * DIAG_SECOND)
 #define DIAG_LINGER (10 * DIAG_SECOND)
@@ -49,6 +49,8 @@ struct diag_client {
 	uint8_t *out;
 	size_t out_len, out_at;
 	uint64_t used; /* when a byte went either way */
+	/* When the frame under way began, and what is not taken of `out`. */
+	uint64_t in_begun, out_begun;
 	struct pollfd *poll;
 };
 
@@ -159,7 +161,7 @@ struct diag_process {
 void diag_exec(struct diag_call *call);
 void diag_wait(struct diag_call *call);
 bool diag_has_processes(const struct diag_server *s, uint32_t client);
-/* Whoever asked for them has gone. */
+/* Whoever asked for them, or waits for them, has gone. */
 void diag_processes_orphaned(struct diag_server *s, uint32_t client);
 void diag_processes_poll(struct diag_server *s);
 void diag_processes_serve(struct diag_server *s);

@@ -10,6 +10,7 @@
  * before it ends; a line without end is not waited for.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@
 #define CLIENT 1000001
 
 /* The target's line in the list names these to the linker (--wrap). */
+int __wrap_poll(struct pollfd *p, nfds_t n, int timeout);
 ssize_t __wrap_recv(int fd, void *to, size_t size, int flags);
 ssize_t __wrap_send(int fd, const void *from, size_t size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size,
@@ -41,6 +43,18 @@ void reactor_run(struct reactor *r, void (*fn)(void *arg), void *arg)
 {
 	(void)r;
 	fn(arg);
+}
+
+/* Time stands still. */
+uint64_t reactor_now(void)
+{
+	return 0;
+}
+
+int __wrap_poll(struct pollfd *p, nfds_t n, int timeout)
+{
+	fuzz_expect(n == 1 && p->fd == CLIENT && timeout > 0, n, timeout);
+	return 1;
 }
 
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size,
@@ -61,7 +75,7 @@ ssize_t __wrap_recv(int fd, void *to, size_t size, int flags)
 	size_t n = size < chunk ? size : chunk;
 	const uint8_t *byte = to;
 
-	fuzz_expect(fd == CLIENT && size && !flags, fd, size);
+	fuzz_expect(fd == CLIENT && size && flags == MSG_DONTWAIT, fd, size);
 	if (blanks) {
 		n = n < blanks ? n : blanks;
 		blanks -= n;
@@ -79,7 +93,8 @@ ssize_t __wrap_send(int fd, const void *from, size_t size, int flags)
 	const char *line = from;
 	yyjson_doc *doc;
 
-	fuzz_expect(fd == CLIENT && flags & MSG_NOSIGNAL, fd, flags);
+	fuzz_expect(fd == CLIENT && flags == (MSG_NOSIGNAL | MSG_DONTWAIT), fd,
+		    flags);
 	fuzz_expect(size > 1 && line[size - 1] == '\n', size, 0);
 	fuzz_expect(!memchr(line, '\n', size - 1), size, 0);
 	/* A value alone may be the answer, too. */

@@ -85,6 +85,14 @@ static int end_world(void **state)
 	return 0;
 }
 
+/* A turn of the server, and nothing after it. */
+static void settle(void)
+{
+	begin();
+	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
+	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
+}
+
 /* ---- calls ---- */
 
 static void ping(void **state)
@@ -469,6 +477,30 @@ static void orphan(void **state)
 	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
 }
 
+/* Who waits for a command of another, and goes, takes its end from nobody. */
+static void another_waits(void **state)
+{
+	static const char *const argv[] = { "sh", "-c", "read a; exit 5",
+					    NULL };
+	int other = connect_client(), pid;
+
+	(void)state;
+	pid = exec(argv, false);
+	pb_uint(begin(), 1, (uint64_t)pid);
+	diag_world_send(other, 1001, UNDERHILL, "Wait", request_bytes,
+			request.used);
+	begin();
+	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+	/* One at a time. */
+	pb_uint(begin(), 1, (uint64_t)pid);
+	must(control, UNDERHILL, "Wait", TTRPC_NOT_FOUND, NULL);
+	close(other);
+	settle();
+	assert_int_equal(write(command_data[0], "in\n", 3), 3);
+	assert_int_equal(wait_for(pid), 5);
+	close_command();
+}
+
 /* ---- bad clients ---- */
 
 static void send_header(int fd, uint32_t length, uint32_t stream, uint8_t type)
@@ -524,7 +556,6 @@ static void bad_frames(void **state)
 static void slow_clients(void **state)
 {
 	int half = connect_client(), other = connect_client();
-	uint32_t stream;
 	char byte;
 
 	(void)state;
@@ -535,7 +566,33 @@ static void slow_clients(void **state)
 	assert_int_equal(recv(half, &byte, 1, MSG_DONTWAIT), -1);
 	diag_world_later(2 * SECOND);
 	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
-	assert_false(diag_world_receive(half, &stream, &response));
+	assert_int_equal(recv(half, &byte, 1, MSG_DONTWAIT), 0);
+	close(half);
+	close(other);
+}
+
+/* One that goes on, but by a byte now and then, would hold its place for ever. */
+static void slow_bytes(void **state)
+{
+	int half = connect_client(), other = connect_client();
+	char byte = 0;
+
+	(void)state;
+	/* What is whole by then counts no more. */
+	must(half, OPENHCL, "Ping", TTRPC_OK, NULL);
+	diag_world_later(3 * SECOND);
+	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+	send_header(half, 100, 1, TTRPC_REQUEST);
+	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+	for (unsigned int i = 0; i < 2; i++) {
+		diag_world_later(4 * SECOND);
+		assert_int_equal(write(half, &byte, 1), 1);
+		must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+		assert_int_equal(recv(half, &byte, 1, MSG_DONTWAIT), -1);
+	}
+	diag_world_later(3 * SECOND);
+	must(other, OPENHCL, "Ping", TTRPC_OK, NULL);
+	assert_int_equal(recv(half, &byte, 1, MSG_DONTWAIT), 0);
 	close(half);
 	close(other);
 }
@@ -560,14 +617,6 @@ static void half_closed(void **state)
 	diag_world_send(other, 1003, INSPECT, "Inspect", NULL, 0);
 	close(other);
 	control = connect_client();
-	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
-}
-
-/* A turn of the server, and nothing after it. */
-static void settle(void)
-{
-	begin();
-	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
 	must(control, OPENHCL, "Ping", TTRPC_OK, NULL);
 }
 
@@ -708,8 +757,10 @@ int main(void)
 		IN_DEBUG(slow_reader),	IN_DEBUG(runs),
 		IN_DEBUG(killed),	IN_DEBUG(not_started),
 		IN_DEBUG(environment),	IN_DEBUG(terminal),
-		IN_DEBUG(orphan),	IN_DEBUG(bad_frames),
-		IN_DEBUG(half_closed),	IN_DEBUG(slow_clients), IN_DEBUG(many_clients),
+		IN_DEBUG(orphan),	IN_DEBUG(another_waits),
+		IN_DEBUG(bad_frames),	IN_DEBUG(half_closed),
+		IN_DEBUG(slow_clients),	IN_DEBUG(slow_bytes),
+		IN_DEBUG(many_clients),
 		IN_DEBUG(many_connections), IN_DEBUG(hangs),
 		cmocka_unit_test_setup_teardown(release, release_world,
 						end_world),
