@@ -68,8 +68,8 @@ int nvme_open(const struct nvme_config *config, struct guest_memory *memory,
  * device reaches guest memory: reads the first block once into
  * a buffer of our own and once to `gpa`, without a copy, and compares. When
  * they differ or the read fails, all data of the disk are copied from then
- * on. `gpa` is a page-aligned page of guest RAM that nobody uses yet; its
- * content is lost.
+ * on. `gpa` is a page-aligned page of guest RAM that nobody uses; its content
+ * is lost, and of the disk's nothing is left there when done() runs.
  *
  * Own thread of the queue's reactor, asynchronous: done() follows on it, with
  * DISK_OK or how the read ended that failed.

@@ -301,7 +301,7 @@ static bool nothing_to_do(const struct ring_disk *disk,
 	return req->op != DISK_RESERVATION && !req->blocks;
 }
 
-static void start(struct disk_queue *queue, struct disk_request *req, bool copy)
+static void start(struct disk_queue *queue, struct disk_request *req)
 {
 	struct command *command = command_of(req);
 	enum disk_status status;
@@ -315,8 +315,8 @@ static void start(struct disk_queue *queue, struct disk_request *req, bool copy)
 	command->op.done = command_done;
 	command->timer.fn = retry;
 	command->queue = queue;
-	command->must_copy = copy || atomic_load_explicit(
-		&queue->disk->copy_all, memory_order_relaxed);
+	command->must_copy = atomic_load_explicit(&queue->disk->copy_all,
+						  memory_order_relaxed);
 	status = DISK_GONE;
 	if (!atomic_load_explicit(&queue->disk->gone, memory_order_relaxed))
 		status = transfer_check(&queue->disk->info,
@@ -334,13 +334,7 @@ void ring_disk_submit(struct disk_queue *queue, struct disk_request **reqs,
 			unsigned int nr)
 {
 	for (unsigned int i = 0; i < nr; i++)
-		start(queue, reqs[i], false);
-}
-
-void ring_disk_submit_copied(struct disk_queue *queue,
-			       struct disk_request *req)
-{
-	start(queue, req, true);
+		start(queue, reqs[i]);
 }
 
 /* Opening and closing. */

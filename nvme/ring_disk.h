@@ -130,10 +130,6 @@ void ring_disk_queue_close(struct disk_queue *queue);
 void ring_disk_submit(struct disk_queue *queue, struct disk_request **reqs,
 		      unsigned int nr);
 
-/* One request whose data are copied in any case. */
-void ring_disk_submit_copied(struct disk_queue *queue,
-			     struct disk_request *req);
-
 /* ring_disk_life.c: what happens to a disk as a whole. */
 
 /* After calloc(), before anything else; its end. */

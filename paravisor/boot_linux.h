@@ -28,8 +28,8 @@ struct boot_linux {
 	struct acpi_machine acpi;
 };
 
-/* A page of RAM in the hole of the memory map: no guest knows of it, and it can
- * be used at any time. */
+/* A page of RAM in the hole of the memory map: no guest is told of it, so that
+ * it can be used at any time; but each can look, and write. */
 #define BOOT_LINUX_SPARE_PAGE 0xdf000u
 
 #define BOOT_LINUX_MAX_REGISTERS 20

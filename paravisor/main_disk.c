@@ -4,8 +4,8 @@
  *
  * Owns nothing: the disk belongs to the caller, devices of a stripe to the
  * stripe. Devices are opened one after the other; each reads its first block
- * twice, through a copy and without (the self-test), before anything stands on
- * it:
+ * twice, into memory of ours and into the guest's (the self-test), before
+ * anything stands on it:
  *
  *	TESTED --- its reads end -------------> of the LUN
  *	       --- SELF_TEST_SECONDS pass ----> GIVEN UP --- they end ---> closed

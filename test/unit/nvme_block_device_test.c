@@ -287,7 +287,8 @@ static void the_self_test(void **state)
 	while (verdict < 0)
 		reactor_pass(r);
 	assert_true(verdict);
-	assert_memory_equal(low + 0x3000, low, 512);
+	for (unsigned int i = 0; i < 512; i++)
+		assert_int_equal(low[0x3000 + i], 0); /* nothing is left */
 	assert_false(queue->disk->copy_all);
 }
 
