@@ -175,8 +175,8 @@ static void ring_again(struct nic_queue *q)
 	q->stats.doorbells = q->doorbells.rung;
 }
 
-/* Twice in a row the next entry is missing and the one behind it is there; it
- * may wake us without end meanwhile. (Of one that is missing among those of sent
+/* Twice in a row the next entry is missing and one behind it is there; that may
+ * wake us without end meanwhile. (Of one that is missing among those of sent
  * frames, the frame tells.) */
 static bool has_hole(struct nic_queue *q)
 {

@@ -32,6 +32,8 @@
 #include "queue.h"
 
 #define CREDIT_LAPS 4
+/* Looked for behind an entry that is missing. */
+#define HOLE_MAX 32u
 
 static void store_fence(void)
 {
@@ -221,7 +223,11 @@ static bool is_there(const struct mana_cq *cq, uint32_t head)
 
 bool mana_cq_has_hole(const struct mana_cq *cq)
 {
-	return is_there(cq, cq->head + 1) && !is_there(cq, cq->head);
+	uint32_t n = 1;
+
+	while (n < HOLE_MAX && !is_there(cq, cq->head + n))
+		n++;
+	return n < HOLE_MAX && !is_there(cq, cq->head);
 }
 
 static void tell(struct mana_doorbells *db, struct mana_cq *cq)

@@ -80,8 +80,8 @@ void mana_tx_wqe_complete(struct mana_wq *sq, uint32_t head);
 /* 1 and the next entry, 0 there is none, -EPROTO the device wrote over entries
  * or breaks the format: nothing in this queue can be believed any more. */
 int mana_cq_next(struct mana_cq *cq, struct mana_cqe *cqe);
-/* The next entry is not there, but the one after it is: if that stays so, it never
- * will be. */
+/* The next entry is not there, but one soon after it is: if that stays so, it
+ * never will be. */
 bool mana_cq_has_hole(const struct mana_cq *cq);
 
 void mana_sq_ring(struct mana_doorbells *db, const struct mana_wq *sq);
