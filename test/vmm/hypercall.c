@@ -4,8 +4,9 @@
  *
  * The hypercall page does not hold a VMCALL, which KVM would take for its own,
  * but an IN from a port of ours: KVM hands it out, and on completion changes
- * RAX and nothing else. EAX brings the low half of the result with bit 31 set
- * when the high half (reps done) is not 0; only then a second IN fetches it.
+ * RAX and nothing else. EAX brings all of the result: the status, and above it
+ * the reps done, which the page moves to where they belong. It has to be one IN,
+ * or an interrupt that makes a call of its own comes between the two.
  *
  *	hypercall page   +0x00  call      in eax, E0; ...; ret
  *	                 +0x20  VTL call  ud2: VTL0 has nothing to call VTL2 for
@@ -48,14 +49,14 @@ struct call {
 /* The code above; offsets in hypercall_write_page(). */
 static const uint8_t code_call[] = {
 	0xe5, HYPERCALL_PORT,         /* in eax, E0 */
-	0x85, 0xc0,                   /* test eax, eax */
-	0x78, 0x01,                   /* js +1 */
+	0xa9, 0x00, 0x00, 0xff, 0xff, /* test eax, 0xffff0000 */
+	0x75, 0x01,                   /* jnz +1 */
 	0xc3,                         /* ret */
-	0x25, 0xff, 0xff, 0xff, 0x7f, /* and eax, 0x7fffffff */
 	0x52,                         /* push rdx */
 	0x89, 0xc2,                   /* mov edx, eax */
-	0xe5, HYPERCALL_PORT_REPS,    /* in eax, E1 */
-	0x48, 0xc1, 0xe0, 0x20,       /* shl rax, 32 */
+	0xc1, 0xea, 0x10,             /* shr edx, 16 */
+	0x48, 0xc1, 0xe2, 0x20,       /* shl rdx, 32 */
+	0x25, 0xff, 0xff, 0x00, 0x00, /* and eax, 0xffff */
 	0x48, 0x09, 0xd0,             /* or rax, rdx */
 	0x5a,                         /* pop rdx */
 	0xc3,                         /* ret */

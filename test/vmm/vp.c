@@ -460,11 +460,11 @@ bool vp_hypercall_exit(struct vp *vp, struct vp_vtl *vv)
 {
 	struct kvm_run *run = vv->vcpu.run;
 	const struct kvm_regs *r = vv->vcpu.regs;
-	uint32_t half;
+	uint32_t eax;
 	uint64_t result;
 
-	if (run->io.port < HYPERCALL_PORT ||
-	    run->io.port > HYPERCALL_PORT_RETURN || run->io.count != 1 ||
+	if ((run->io.port != HYPERCALL_PORT &&
+	     run->io.port != HYPERCALL_PORT_RETURN) || run->io.count != 1 ||
 	    !may_call(vp, vv))
 		return false;
 	if (run->io.port == HYPERCALL_PORT_RETURN) {
@@ -475,19 +475,13 @@ bool vp_hypercall_exit(struct vp *vp, struct vp_vtl *vv)
 	}
 	if (run->io.direction != KVM_EXIT_IO_IN || run->io.size != 4)
 		return false;
-	if (run->io.port == HYPERCALL_PORT) {
-		COUNT(vp->count.hypercalls);
-		result = hypercall(vp, vv->vtl, r->rcx, r->rdx, r->r8);
-		if (result == HYPERCALL_INTERCEPTED)
-			return true;
-		vp->hypercall_reps = result >> 32;
-		half = (uint32_t)result;
-		if (vp->hypercall_reps)
-			half |= 1u << 31;
-	} else {
-		half = (uint32_t)vp->hypercall_reps;
-	}
-	memcpy((uint8_t *)run + run->io.data_offset, &half, sizeof(half));
+	COUNT(vp->count.hypercalls);
+	result = hypercall(vp, vv->vtl, r->rcx, r->rdx, r->r8);
+	if (result == HYPERCALL_INTERCEPTED)
+		return true;
+	eax = (uint32_t)(result & HV_RESULT_STATUS_MASK) |
+	      (uint32_t)(result >> HV_RESULT_REPS_SHIFT) << 16;
+	memcpy((uint8_t *)run + run->io.data_offset, &eax, sizeof(eax));
 	return true;
 }
 

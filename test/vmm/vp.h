@@ -91,7 +91,6 @@ struct vp {
 	/* VTL switch state; vtl.c. */
 	uint64_t register_page;    /* HV_REG_REGISTER_PAGE of VTL2 */
 	uint64_t deliverability;   /* HV_REG_DELIVERABILITY of VTL0 */
-	uint64_t hypercall_reps;   /* high half of the last result */
 	uint64_t debug[4];         /* DR0-3 as both VTLs last had them */
 	struct kvm_xsave xsave;    /* VTL0's, while VTL2 runs */
 	bool xsave_valid;
@@ -262,8 +261,7 @@ bool msr_write(struct vp *vp, enum vtl vtl, uint32_t msr, uint64_t value);
 /* ---- hypercall.c ---- */
 
 /* Offsets in the hypercall page, and the ports its code uses. */
-#define HYPERCALL_PORT 0xe0u      /* IN: do it; low half of the result */
-#define HYPERCALL_PORT_REPS 0xe1u /* IN: high half of the result */
+#define HYPERCALL_PORT 0xe0u /* IN: do it; the status, and from bit 16 on reps */
 #define HYPERCALL_PORT_RETURN 0xe2u
 #define HYPERCALL_OFFSET_CALL 0x20u
 #define HYPERCALL_OFFSET_RETURN 0x40u
