@@ -3,9 +3,9 @@
  * The sockets' world, theory of operation
  *
  * Descriptor FIRST_FD + i is place i's. A place is free again when both its
- * descriptor is closed and its device is taken back. Closing a channel and
- * taking back a device are done by world_turn(), as the server does them in
- * calls of its own.
+ * descriptor is closed and its device is taken back. Closing a channel, taking
+ * back a device and running a channel again are done by world_turn(), as the
+ * server does them in calls of its own.
  *
  * Threads: none. Failure answers: fuzz_expect().
  */
@@ -328,6 +328,14 @@ void vmbus_revoke(struct vmbus_device *dev)
 		taken_back(p);
 }
 
+void vmbus_channel_run_again(struct vmbus_channel *ch)
+{
+	struct place *p = place_with(ch->device);
+
+	fuzz_expect(p->channel_open, 0, 0);
+	p->run_due = true;
+}
+
 void vmbus_channel_signal(struct vmbus_channel *ch)
 {
 	fuzz_expect(place_with(ch->device)->channel_open, 0, 0);
@@ -437,10 +445,14 @@ static bool turn_channels(void)
 
 	for (unsigned int i = 0; i < NR_PLACES; i++) {
 		struct place *p = &place[i];
+		bool run = p->run_due && p->channel_open;
 
+		p->run_due = false;
+		any |= run || p->close_due;
+		if (run && !p->close_due)
+			p->device->ops->run(&p->ch);
 		if (!p->close_due)
 			continue;
-		any = true;
 		p->close_due = false;
 		if (p->channel_open)
 			p->device->ops->close(&p->ch);

@@ -18,7 +18,7 @@ extern struct place {
 	struct vmbus_device *device; /* while offered */
 	struct vmbus_channel ch;
 	struct ring guest; /* its end */
-	bool channel_open, close_due, revoking;
+	bool channel_open, close_due, run_due, revoking;
 	bool tampered; /* the guest broke a rule, or may have */
 	/* the client */
 	char line[64];
