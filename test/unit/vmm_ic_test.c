@@ -590,7 +590,6 @@ static void nobody_takes_the_time(void **state)
 	reactor_inline_advance(10100 * MS);
 	assert_int_equal(done, 1);
 	assert_string_equal(error, "the guest does not answer in time");
-	/* So it is not the guest's, and no later sample says so. */
 	assert_true(inspected("ic/time", "\"offset_s\":0"));
 	assert_null(integration_time(in, 0, ended, &done));
 	guest_shut(&ch);
