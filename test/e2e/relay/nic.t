@@ -91,7 +91,10 @@ case_same() {
 	[ "$(difference relayed 0 1 '.disks[0].scsi.reads')" = "$reads" ] &&
 		[ "$(difference direct 0 1 '.disks[0].scsi.reads')" = \
 			"$reads" ] || fail "not $reads reads at the host"
-	[ "$relayed" = "$direct" ] || fail "a relayed read costs the host more"
+	# Who finds a packet in the ring that was not read yet does not signal: one
+	# in a hundred may.
+	[ "$relayed" -le $((direct + reads / 100)) ] ||
+		fail "a relayed read costs the host more"
 	note "signals of the transfer: $(difference relayed 1 2 "$signals")" \
 		"relayed, $(difference direct 1 2 "$signals") directly"
 
