@@ -14,9 +14,9 @@
  * and so do those that find the pipe full. In absent and gone they are logged
  * and dropped: nobody listens.
  *
- * A report of the guest's end or crash stays at the head of the queue while a port is
- * busy, until a timer says that this took long enough. The timer is armed on
- * the reactor by a posted call, because ends are reported on any thread.
+ * A report of the guest's end or crash stays at the head of the queue while a
+ * port is busy, until a timer says that this took long enough. The timer is armed
+ * on the reactor by a posted call, because ends are reported on any thread.
  *
  * The first end of a guest counts; what it does afterwards (other VPs run for
  * a moment) is logged and dropped, until again(). A crash is no end: the guest

@@ -17,7 +17,8 @@
  * (MAIN_SETTINGS_SECONDS). */
 #define GET_UPDATE_DEADLINE_S 90
 
-/* NULL: VTL2 has applied it; what of it is still to come is in the log. Else why not, one line, valid during the call. */
+/* NULL: VTL2 has applied it; what of it is still to come is in the log. Else why
+ * not, one line, valid during the call. */
 typedef void get_update_done(void *opaque, const char *error);
 
 struct get_update {
